@@ -1,0 +1,80 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=f"results/{config['run']}",
+    logs=f"results/{config['run']}/logs",
+    benchmarks=f"results/{config['run']}/benchmarks",
+    sources="results/sources",
+
+
+include: "rules/corpus.smk"
+include: "rules/teacher.smk"
+include: "rules/student.smk"
+include: "rules/export.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    corpus,
+    embeddings,
+    models,
+    evaluate,
+    report,
+    release,
+
+
+rule all:
+    """The whole run: models, scores, summary, plots and release folders."""
+    default_target: True
+    input:
+        "<results>/summary.md",
+        expand("<results>/plots/{plot}.svg", plot=PLOTS),
+        expand("<results>/release/{model}", model=MODELS),
+
+
+rule corpus:
+    """The sampled sentences."""
+    input:
+        "<results>/corpus/manifest.json",
+
+
+rule embeddings:
+    """The teacher's embeddings of all sentences."""
+    input:
+        expand("<results>/teacher/{shard}.npy", shard=SHARDS),
+
+
+rule models:
+    """Every model at every stage."""
+    input:
+        [f"<results>/models/{model}/{stage}" for model, stage in STAGES],
+
+
+rule evaluate:
+    """The score of every model, stage and baseline on every task."""
+    input:
+        results_files(),
+
+
+rule report:
+    """The summary and the plots; `snakemake --report FILE` then gathers them into one page."""
+    input:
+        "<results>/summary.md",
+        expand("<results>/plots/{plot}.svg", plot=PLOTS),
+
+
+rule release:
+    """What a user takes away: a folder for each model."""
+    input:
+        expand("<results>/release/{model}", model=MODELS),

@@ -1,0 +1,84 @@
+# Corpus: fetched sources -> sampled sentences.
+#
+# needs  config: teacher, corpus, evaluation (sources), models (sentences)
+# makes  <sources>/{slug}/                             what a source holds, downloaded once, shared by runs
+#        <results>/corpus/sentences/{shard}.parquet    one sentence a row; a smaller sample is the beginning of a larger
+#        <results>/corpus/manifest.json                documents read, sentences kept and dropped, hashes
+#        <results>/corpus/vocabulary/{model}.txt       words to add to a model's vocabulary, most frequent first
+
+
+rule fetch:
+    """Download a source, check its hash, and unpack what it names."""
+    input:
+        script=script("fetch"),
+        lib=library("fetch"),
+    output:
+        directory("<sources>/{slug}"),
+    log:
+        "<logs>/fetch/{slug}.log",
+    retries: 2
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        source=fetch_arguments,
+    shell:
+        "python {input.script:q} {params.source:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule sentences:
+    """Split, clean, filter and deduplicate documents, and sample sentences by a seeded hash."""
+    input:
+        script=script("sentences"),
+        lib=library("sentences"),
+        sources=corpus_paths(),
+    output:
+        shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
+        manifest="<results>/corpus/manifest.json",
+    log:
+        "<logs>/sentences.log",
+    benchmark:
+        "<benchmarks>/sentences.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        sources=json.dumps(corpus_sources(config)),
+        sentences=SENTENCES,
+        documents=documents_arguments(),
+        text_key=config["corpus"]["text_key"],
+        min_words=config["corpus"]["min_words"],
+        max_words=config["corpus"]["max_words"],
+        shard_size=SHARD_SIZE,
+        seed=config["corpus"]["seed"],
+    shell:
+        "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
+        " {params.documents:q} --text-key {params.text_key:q} --min-words {params.min_words}"
+        " --max-words {params.max_words} --shard-size {params.shard_size} --seed {params.seed}"
+        " --shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+
+
+rule vocabulary:
+    """Count the words of a model's sentences and keep the most frequent."""
+    input:
+        script=script("vocabulary"),
+        lib=library("vocabulary"),
+        sentences=sentence_shards,
+    output:
+        "<results>/corpus/vocabulary/{model}.txt",
+    log:
+        "<logs>/vocabulary/{model}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        size=model_setting("vocabulary"),
+    shell:
+        "python {input.script:q} --sentences {input.sentences:q} --size {params.size} --output {output:q}"
+        " 2>&1 | tee {log:q}"

@@ -1,0 +1,55 @@
+# Export: trained models -> int8 models and release folders.
+#
+# needs  <results>/models/{model}/{last trained stage}/, <results>/summary.json
+# makes  <results>/models/{model}/int8/   quantised, its vocabulary clustered where the config says so
+#        <results>/release/{model}/       float32, int8 and a model card
+
+
+rule quantize:
+    """Quantise a model's last stage to int8 and measure what that changes."""
+    input:
+        script=script("quantize"),
+        lib=library("quantize"),
+        model=final_model,
+        sentences="<results>/corpus/sentences/00000.parquet",
+    output:
+        directory("<results>/models/{model}/int8"),
+    log:
+        "<logs>/quantize/{model}.log",
+    benchmark:
+        "<benchmarks>/quantize/{model}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        clusters=cluster_arguments,
+    shell:
+        "python {input.script:q} --model {input.model:q} {params.clusters:q} --sentences {input.sentences:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule release_model:
+    """Gather a model as float32 and int8 with its model card."""
+    input:
+        script=script("release"),
+        lib=library("release"),
+        model=final_model,
+        int8="<results>/models/{model}/int8",
+        summary="<results>/summary.json",
+    output:
+        directory("<results>/release/{model}"),
+    log:
+        "<logs>/release/{model}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=release_settings,
+    shell:
+        "python {input.script:q} --name {wildcards.model} --model {input.model:q} --int8 {input.int8:q}"
+        " --summary {input.summary:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,79 @@
+# Report: results -> the summary table and the plots; `snakemake --report` gathers them into one page.
+#
+# needs  <results>/mteb/{model}/{stage}/{task}.json, <results>/models/{model}/{stage}/
+# makes  <results>/summary.{csv,json,md,html}
+#        <results>/plots/{stages,size,loss}.svg
+
+
+rule summary:
+    """Gather every result into one table."""
+    input:
+        script=script("summary"),
+        lib=library("summary"),
+        results=results_files(),
+        models=[f"<results>/models/{model}/{stage}" for model, stage in STAGES],
+    output:
+        csv="<results>/summary.csv",
+        json="<results>/summary.json",
+        markdown="<results>/summary.md",
+        html=report(
+            "<results>/summary.html",
+            caption="../report/summary.rst",
+            category="1. Scores",
+            labels={"shows": "scores of every model and stage"},
+        ),
+    log:
+        "<logs>/summary.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=summary_settings(),
+    shell:
+        "python {input.script:q} --results {input.results:q} --models {input.models:q} --settings {params.settings:q}"
+        " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule plots:
+    """Draw what each stage added, quality over size, and the loss curves."""
+    input:
+        script=script("plots"),
+        lib=library("plots"),
+        summary="<results>/summary.json",
+        trainings=[
+            f"<results>/models/{model}/{stage}"
+            for model in MODELS
+            for stage in trained_stages(model)
+        ],
+    output:
+        stages=report(
+            "<results>/plots/stages.svg",
+            caption="../report/stages.rst",
+            category="2. Plots",
+            labels={"shows": "what each stage added"},
+        ),
+        size=report(
+            "<results>/plots/size.svg",
+            caption="../report/size.rst",
+            category="2. Plots",
+            labels={"shows": "quality over size"},
+        ),
+        loss=report(
+            "<results>/plots/loss.svg",
+            caption="../report/loss.rst",
+            category="2. Plots",
+            labels={"shows": "loss curves"},
+        ),
+    log:
+        "<logs>/plots.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --trainings {input.trainings:q}"
+        " --stages {output.stages:q} --size {output.size:q} --loss {output.loss:q} 2>&1 | tee {log:q}"

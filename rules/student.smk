@@ -1,0 +1,93 @@
+# Student: teacher, sentences and embeddings -> static models at every training stage.
+#
+# needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet, <results>/teacher/{shard}.npy
+# makes  <results>/models/{model}/distilled/                 model2vec's distillation of the teacher
+#        <results>/models/{model}/pretrained/                trained on the teacher's embeddings
+#        <results>/models/{model}/born-again-{generation}/   a fresh student of the generation before it
+
+
+rule distill:
+    """Distil the teacher's token embeddings into a static model (model2vec)."""
+    input:
+        script=script("distill"),
+        lib=library("distill"),
+        checked=ancient("<results>/teacher/teacher.json"),
+        teacher=source_path(config["teacher"]["source"]),
+        vocabulary=vocabulary_file,
+    output:
+        directory("<results>/models/{model}/distilled"),
+    log:
+        "<logs>/distill/{model}.log",
+    benchmark:
+        "<benchmarks>/distill/{model}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        dimensions=model_setting("dimensions"),
+        vocabulary=vocabulary_arguments,
+    shell:
+        "python {input.script:q} --teacher {input.teacher:q} --dimensions {params.dimensions} {params.vocabulary:q}"
+        " --gpu {resources.gpu} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule pretrained:
+    """Train a distilled model on the teacher's sentence embeddings."""
+    input:
+        script=script("train"),
+        lib=library("train"),
+        student="<results>/models/{model}/distilled",
+        sentences=sentence_shards,
+        embeddings=embedding_shards,
+    output:
+        directory("<results>/models/{model}/pretrained"),
+    log:
+        "<logs>/pretrained/{model}.log",
+    benchmark:
+        "<benchmarks>/pretrained/{model}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        sentences=model_setting("sentences"),
+        training=training_arguments,
+    shell:
+        "python {input.script:q} --student {input.student:q} --sentences {input.sentences:q} --count {params.sentences}"
+        " --embeddings {input.embeddings:q} {params.training:q} --threads {threads} --output {output:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule born_again:
+    """Train a distilled model afresh on the sentence embeddings of the generation before."""
+    input:
+        script=script("train"),
+        lib=library("train"),
+        student="<results>/models/{model}/distilled",
+        sentences=sentence_shards,
+        previous=previous_generation,
+    output:
+        directory("<results>/models/{model}/born-again-{generation}"),
+    log:
+        "<logs>/born_again/{model}-{generation}.log",
+    benchmark:
+        "<benchmarks>/born_again/{model}-{generation}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        sentences=model_setting("sentences"),
+        training=training_arguments,
+    shell:
+        "python {input.script:q} --student {input.student:q} --sentences {input.sentences:q} --count {params.sentences}"
+        " --previous {input.previous:q} {params.training:q} --threads {threads} --output {output:q}"
+        " 2>&1 | tee {log:q}"

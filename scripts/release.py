@@ -1,0 +1,73 @@
+"""Gather what a user takes away: a model as float32 and int8 with a model card."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from lib.command import run
+from lib.files import read_json, replacing
+
+MODEL_FILES = ["model.safetensors", "tokenizer.json", "config.json", "modules.json"]
+
+
+def model_card(name: str, settings: dict, summary: dict, quantization: dict) -> str:
+    """The model card, with the metadata block that model hubs read."""
+    rows = [row for row in summary["averages"] if row["model"] == name or row["model"] in settings["baselines"]]
+    categories = [key for key in rows[0] if key not in ("model", "stage")]
+    table = ["| Model | Stage | " + " | ".join(categories) + " |", "|---|---|" + "---:|" * len(categories)]
+    table += [f"| {r['model']} | {r['stage']} | " + " | ".join(f"{r[c]:.2f}" for c in categories) + " |" for r in rows]
+    return f"""---
+library_name: model2vec
+license: {settings["license"]}
+tags: [embeddings, static-embeddings, model2vec, sentence-transformers]
+---
+
+# {name}
+
+A static embedding model of {settings["dimensions"]} dimensions: each token is looked up in a table, and a sentence is
+the mean of its tokens. It was distilled from `{settings["teacher"]}`, trained on {settings["sentences"]:,} sentences of
+{" and ".join(f"`{source}`" for source in settings["corpus"])}, with {settings["born_again"]} born-again generation(s)
+and the seed {settings["seed"]}.
+
+```python
+from model2vec import StaticModel
+
+model = StaticModel.from_pretrained("{name}")  # float32; its folder int8 holds the quantised one
+embeddings = model.encode(["It looks each token up in a table.", "And averages."])
+```
+
+## Scores
+
+{settings["about"]} Avg is the mean of the category means.
+
+{chr(10).join(table)}
+
+## int8
+
+{quantization["bytes"]:,} bytes instead of {quantization["float32_bytes"]:,}; over {quantization["sentences"]:,} sentences
+the cosine between the two is at least {1 - quantization["cosine_change_max"]:.4f}.
+"""
+
+
+def main(argv: list[str]) -> None:
+    """Write one model's release folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="the model's name")
+    parser.add_argument("--model", type=Path, required=True, help="the final float32 model's folder")
+    parser.add_argument("--int8", type=Path, required=True, help="the quantised model's folder")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.json")
+    parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    card = model_card(args.name, args.settings, read_json(args.summary), read_json(args.int8 / "quantization.json"))
+    with replacing(args.output) as folder:
+        for source, target in [(args.model, folder), (args.int8, folder / "int8")]:
+            target.mkdir(parents=True)
+            for name in MODEL_FILES:
+                shutil.copyfile(source / name, target / name)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

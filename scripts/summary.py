@@ -1,0 +1,209 @@
+"""Gather every result of a run into one table, as CSV, JSON, Markdown and HTML."""
+
+import argparse
+import csv
+import html
+import importlib.metadata
+import io
+import json
+import platform
+from pathlib import Path
+from statistics import fmean
+
+from lib.command import InputError, run
+from lib.files import read_json, replacing, write_json
+
+CATEGORIES = ["STS", "Classification", "PairClassification"]
+EXPLANATION = (
+    "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
+    "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
+    "model.safetensors."
+)
+STYLE = (
+    "body{font:15px/1.5 sans-serif;margin:1.5em;max-width:80em}div{overflow-x:auto}table{border-collapse:collapse}"
+    "th,td{padding:.25em .8em;border-bottom:1px solid #ccc;text-align:right;white-space:nowrap}"
+    "th:nth-child(-n+2),td:nth-child(-n+2){text-align:left}"
+)
+COLUMNS = ["model", "stage", "task", "category", "score", "seconds", "mteb_version", "dataset_revision", "result"]
+VERSIONED = ["model2vec", "mteb", "numpy", "scikit-learn", "snakemake", "tokenizers", "torch", "transformers"]
+
+
+def category_of(task: str, custom_tasks: dict) -> str:
+    """The category of a task: a custom task's type, or what mteb says of its own."""
+    if task in custom_tasks:
+        return custom_tasks[task]["type"]
+    import mteb
+
+    return mteb.get_task(task).metadata.type
+
+
+def read_result(path: Path, categories: dict[str, str]) -> dict:
+    """One row of the summary from one of mteb's result files, ``…/model/stage/task.json``.
+
+    Raises:
+        InputError: the file is not a result of the task in its name.
+    """
+    model, stage, name = path.parts[-3:]
+    content = read_json(path)
+    try:
+        scores = [subset["main_score"] for split in content["scores"].values() for subset in split]
+        row = {
+            "model": model,
+            "stage": stage,
+            "task": content["task_name"],
+            "category": categories[content["task_name"]],
+            "score": 100 * fmean(scores),
+            "seconds": content["evaluation_time"],
+            "mteb_version": content["mteb_version"],
+            "dataset_revision": content["dataset_revision"],
+            "result": path.as_posix(),
+        }
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected a result of mteb, found none of its keys: {error}") from error
+    if row["task"] != Path(name).stem:
+        raise InputError(f"{path}: expected a result of {Path(name).stem}, found one of {row['task']}")
+    return row
+
+
+def average(rows: list[dict]) -> dict:
+    """Category means and their macro average (the mean of the category means), in hundredths, of one model's rows."""
+    means = {}
+    for category in CATEGORIES:
+        scores = [row["score"] for row in rows if row["category"] == category]
+        if scores:
+            means[category] = fmean(scores)
+    return means | {"Avg": fmean(means.values())}
+
+
+def averages(rows: list[dict]) -> list[dict]:
+    """``average`` of each (model, stage), in the order of the rows."""
+    keys = list(dict.fromkeys((row["model"], row["stage"]) for row in rows))
+    grouped = {key: [row for row in rows if (row["model"], row["stage"]) == key] for key in keys}
+    return [{"model": model, "stage": stage} | average(group) for (model, stage), group in grouped.items()]
+
+
+def cell(value: float | None, digits: int = 2) -> str:
+    """A number as the table shows it; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def reference_lines(reference: dict, means: list[dict], finals: dict[str, str]) -> list[list[str]]:
+    """For each number of the reference: whose model, which number, theirs, ours and the difference, or «not run»."""
+    lines = []
+    for model, theirs in reference.items():
+        own = next((row for row in means if row["model"] == model and row["stage"] == finals.get(model)), {})
+        for key, values in theirs.items():
+            for value in values if isinstance(values, list) else [values]:
+                ours = own.get(key)
+                difference = "not run" if ours is None else f"{ours - value:+.2f}"
+                lines.append([model, key, cell(value), "not run" if ours is None else cell(ours), difference])
+    return lines
+
+
+def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> list[dict]:
+    """The sections of the summary: each a heading, paragraphs, and a table of a header and lines of cells."""
+    lines = []
+    for row in means:
+        size = sizes.get(f"{row['model']}/{row['stage']}")
+        megabytes = None if size is None else size / 1e6
+        lines.append([row["model"], row["stage"], *(cell(row.get(k)) for k in [*CATEGORIES, "Avg"]), cell(megabytes, 1)])
+    sections = [
+        {
+            "heading": settings["run"],
+            "text": [settings["about"], EXPLANATION],
+            "header": ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
+            "lines": lines,
+        }
+    ]
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    score = {(row["model"], row["stage"], row["task"]): row["score"] for row in rows}
+    custom = {name: task for name, task in settings["custom_tasks"].items() if name in tasks}
+    sections.append(
+        {
+            "heading": "Each task",
+            "text": [f"{name} ({t['type']}, no part of MTEB): {t['description']}." for name, t in custom.items()],
+            "header": ["Model", "Stage", *tasks],
+            "lines": [
+                [r["model"], r["stage"], *(cell(score.get((r["model"], r["stage"], task))) for task in tasks)]
+                for r in means
+            ],
+        }
+    )
+    if settings["reference"]:
+        sections.append(
+            {
+                "heading": "Beside the reference",
+                "text": [settings["reference_about"]],
+                "header": ["Model", "Number", "Reference", "Ours", "Difference"],
+                "lines": reference_lines(settings["reference"], means, settings["finals"]),
+            }
+        )
+    return sections
+
+
+def to_markdown(sections: list[dict]) -> str:
+    """The sections as Markdown; all columns but the first two are aligned right."""
+    text = ""
+    for level, section in enumerate(sections):
+        text += f"{'##' if level else '#'} {section['heading']}\n\n"
+        text += "".join(f"{paragraph}\n\n" for paragraph in section["text"] if paragraph)
+        rule = ["---", "---"] + ["---:"] * (len(section["header"]) - 2)
+        text += "".join(f"| {' | '.join(cells)} |\n" for cells in [section["header"], rule, *section["lines"]]) + "\n"
+    return text.rstrip("\n") + "\n"
+
+
+def to_html(sections: list[dict]) -> str:
+    """The sections as a page that stands alone and scrolls wide tables on a narrow screen."""
+    body = ""
+    for section in sections:
+        body += f"<h2>{html.escape(section['heading'])}</h2>\n"
+        body += "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in section["text"] if paragraph)
+        header = "".join(f"<th>{html.escape(name)}</th>" for name in section["header"])
+        lines = ("".join(f"<td>{html.escape(value)}</td>" for value in cells) for cells in section["lines"])
+        body += f"<div><table>\n<tr>{header}</tr>\n" + "".join(f"<tr>{line}</tr>\n" for line in lines)
+        body += "</table></div>\n"
+    return f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>Summary</title>\n<style>{STYLE}</style>\n{body}</html>\n'
+
+
+def model_sizes(folders: list[Path]) -> dict[str, int]:
+    """Bytes of ``model.safetensors`` of each model folder ``…/model/stage``, by ``model/stage``."""
+    return {"/".join(folder.parts[-2:]): (folder / "model.safetensors").stat().st_size for folder in folders}
+
+
+def main(argv: list[str]) -> None:
+    """Write the summary of one run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, nargs="+", required=True, help="mteb's JSON files")
+    parser.add_argument("--models", type=Path, nargs="*", default=[], help="model folders, for their sizes")
+    parser.add_argument("--settings", type=json.loads, required=True, help="JSON: run, about, custom_tasks, reference…")
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--markdown", type=Path, required=True)
+    parser.add_argument("--html", type=Path, required=True)
+    args = parser.parse_args(argv)
+
+    custom_tasks = args.settings["custom_tasks"]
+    categories = {task: category_of(task, custom_tasks) for task in {path.stem for path in args.results}}
+    rows = [read_result(path, categories) for path in args.results]
+    means = averages(rows)
+    sizes = model_sizes(args.models)
+
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with replacing(args.csv) as temporary:
+        temporary.write_text(table.getvalue(), encoding="utf-8")
+    versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
+    write_json(
+        args.json,
+        {"settings": args.settings, "averages": means, "sizes": sizes, "rows": rows, "versions": versions},
+    )
+    sections = page(rows, means, sizes, args.settings)
+    for path, text in [(args.markdown, to_markdown(sections)), (args.html, to_html(sections))]:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,222 @@
+"""Train a static model to reproduce target embeddings of the sampled sentences.
+
+``pretrained`` learns the teacher's embeddings; a born-again generation starts afresh from ``distilled`` and learns the
+embeddings of the generation before it (Furlanello et al. 2018). What differs is where the targets come from.
+"""
+
+import argparse
+import copy
+import importlib.metadata
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lib.command import InputError, run
+from lib.files import sha256, write_json
+from lib.losses import contrastive_loss, similarity_loss
+from lib.progress import progress, say
+from lib.shards import read_embeddings, read_sentences
+from lib.static_model import load_static_model, save_static_model, tokenize, with_vectors
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+VALIDATION_SHARE, VALIDATION_MOST = 0.1, 4096
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of a training; the config's comments say what each does."""
+
+    loss: str
+    temperature: float
+    similarity_weight: float
+    batch_size: int
+    learning_rate: float
+    epochs: int
+    patience: int
+    seed: int
+
+
+class Student(torch.nn.Module):
+    """A table of token vectors, averaged over a sentence's tokens; in a contrastive training, with a linear head."""
+
+    def __init__(self, vectors: np.ndarray, head: bool) -> None:
+        super().__init__()
+        self.table = torch.nn.EmbeddingBag.from_pretrained(
+            torch.tensor(vectors, dtype=torch.float32), freeze=False, mode="mean", sparse=True, include_last_offset=True
+        )
+        dimensions = vectors.shape[1]
+        self.head = torch.nn.Linear(dimensions, dimensions) if head else torch.nn.Identity()
+
+    def forward(self, tokens: Tensor, offsets: Tensor) -> Tensor:
+        """Embed sentences given as flat token ids and the places where each begins: ``[sentences, dimensions]``."""
+        return self.head(self.table(tokens, offsets))
+
+
+def gather(tokens: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The flat token ids of some rows and the places where each begins, without a loop over them."""
+    lengths = offsets[rows + 1] - offsets[rows]
+    ends = np.cumsum(lengths)
+    index = np.arange(ends[-1]) + np.repeat(offsets[rows] - (ends - lengths), lengths)
+    return torch.from_numpy(tokens[index]), torch.from_numpy(np.concatenate([[0], ends]))
+
+
+def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Runs of ``size`` rows; a last one that is shorter is left out, for the losses compare rows of a batch."""
+    for start in range(0, len(rows) - size + 1, size):
+        yield rows[start : start + size]
+
+
+def train(
+    vectors: np.ndarray, tokens: np.ndarray, offsets: np.ndarray, targets: np.ndarray, recipe: Recipe, device: str
+) -> tuple[np.ndarray, dict]:
+    """Train token vectors so that their means have the targets' neighbourhoods.
+
+    Adam on the rows of the table that a batch touches (sparse), the learning rate decayed linearly to nothing; the
+    vectors of the best epoch, by the loss on held-out sentences, are returned.
+
+    Args:
+        vectors: ``[tokens of the vocabulary, dimensions]`` float32 to begin with.
+        tokens: flat token ids of all sentences.
+        offsets: where each sentence begins in ``tokens``, and the end.
+        targets: ``[sentences, target dimensions]`` float16 or float32.
+        recipe: loss, temperature and the rest.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        The trained vectors, ``[tokens, dimensions]`` float32, and a report: curve and stop reason.
+
+    Raises:
+        InputError: there are too few sentences for one batch, or the loss is not finite.
+    """
+    torch.manual_seed(recipe.seed)
+    random = np.random.default_rng(recipe.seed)
+    rows = random.permutation(np.flatnonzero(np.diff(offsets)))
+    held_out = min(VALIDATION_MOST, int(len(rows) * VALIDATION_SHARE))
+    validation, training = rows[:held_out], rows[held_out:]
+    if len(training) < recipe.batch_size:
+        raise InputError(f"training.batch_size: {recipe.batch_size}, expected at most the {len(training)} sentences")
+
+    student = Student(vectors, head=recipe.loss == "contrastive").to(device)
+    sparse = torch.optim.SparseAdam(list(student.table.parameters()), lr=recipe.learning_rate)
+    dense = list(student.head.parameters())
+    optimizers = [sparse] + ([torch.optim.AdamW(dense, lr=recipe.learning_rate)] if dense else [])
+    steps = recipe.epochs * (len(training) // recipe.batch_size)
+    schedules = [torch.optim.lr_scheduler.LinearLR(o, 1.0, 1e-3, total_iters=steps) for o in optimizers]
+
+    def loss_of(batch: np.ndarray) -> Tensor:
+        embedded = student(*(part.to(device) for part in gather(tokens, offsets, batch)))
+        wanted = torch.from_numpy(targets[batch].astype(np.float32)).to(device)
+        if recipe.loss == "contrastive":
+            return contrastive_loss(embedded, wanted, recipe.temperature)
+        return similarity_loss(embedded, wanted, recipe.temperature, recipe.similarity_weight)
+
+    def work() -> Iterator[tuple[int, np.ndarray]]:
+        for epoch in range(1, recipe.epochs + 1):
+            for batch in batches(random.permutation(training), recipe.batch_size):
+                yield epoch, batch
+
+    def validate() -> float:
+        size = min(recipe.batch_size, len(validation))
+        with torch.inference_mode():
+            return float(np.mean([loss_of(batch).item() for batch in batches(validation, size)]))
+
+    curve = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": validate(), "seconds": 0.0}]
+    best, best_state, stop = curve[0]["validation_loss"], copy.deepcopy(student.state_dict()), "epochs"
+    start, losses, step = time.monotonic(), [], 0
+    for epoch, batch in progress(work(), steps, "train"):
+        loss = loss_of(batch)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+        losses.append(loss.item())
+        step += 1
+        if step % (steps // recipe.epochs):
+            continue
+        point = {
+            "epoch": epoch,
+            "step": step,
+            "train_loss": float(np.mean(losses)),
+            "validation_loss": validate(),
+            "seconds": round(time.monotonic() - start, 2),
+        }
+        if not np.isfinite([point["train_loss"], point["validation_loss"]]).all():
+            raise InputError(f"training: the loss is not finite after epoch {epoch}; lower training.learning_rate")
+        say(f"epoch {epoch}: loss {point['train_loss']:.4f}, held-out loss {point['validation_loss']:.4f}")
+        curve.append(point)
+        losses = []
+        if point["validation_loss"] < best:
+            best, best_state = point["validation_loss"], copy.deepcopy(student.state_dict())
+        elif min(p["epoch"] for p in curve if p["validation_loss"] == best) <= epoch - recipe.patience:
+            stop = "patience"
+            break
+    report = {"curve": curve, "stop": stop, "train_sentences": len(training), "validation_sentences": held_out}
+    return best_state["table.weight"].cpu().numpy(), report
+
+
+def teacher_targets(shards: list[Path], rows: list[int], count: int) -> np.ndarray:
+    """The teacher's embeddings of the first ``count`` sentences, ``[count, teacher dimensions]`` float16, centred."""
+    parts = [read_embeddings(shard, n) for shard, n in zip(shards, rows, strict=True)]
+    targets = np.concatenate(parts)[:count]
+    return (targets - targets.mean(axis=0, dtype=np.float64)).astype(np.float16)
+
+
+def main(argv: list[str]) -> None:
+    """Train one model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
+    parser.add_argument("--sentences", type=Path, nargs="+", required=True, help="the parquet shards")
+    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    targets = parser.add_mutually_exclusive_group(required=True)
+    targets.add_argument("--embeddings", type=Path, nargs="+", help="the teacher's npy shards, one a sentence shard")
+    targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
+    parser.add_argument("--loss", choices=["similarity", "contrastive"], required=True)
+    parser.add_argument("--temperature", type=float, required=True)
+    parser.add_argument("--similarity-weight", type=float, required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--learning-rate", type=float, required=True)
+    parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--patience", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job may use; a CPU serves where none is there")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
+    recipe = Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__})
+
+    model = load_static_model(args.student)
+    shards = [read_sentences(shard) for shard in args.sentences]
+    sentences = [text for shard in shards for text in shard][: args.count]
+    if args.previous:
+        wanted = load_static_model(args.previous).encode(sentences)
+    else:
+        wanted = teacher_targets(args.embeddings, [len(shard) for shard in shards], args.count)
+    if recipe.loss == "contrastive" and wanted.shape[1] != model.dim:
+        wanted = PCA(model.dim, svd_solver="covariance_eigh").fit_transform(wanted.astype(np.float32))
+    tokens, offsets = tokenize(model, sentences)
+    say(f"train: {len(sentences):,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
+
+    vectors, report = train(model.embedding, tokens, offsets, wanted, recipe, device)
+    save_static_model(with_vectors(model, vectors), args.output)
+    report |= {
+        "recipe": asdict(recipe),
+        "targets": "previous generation" if args.previous else "teacher",
+        "model_sha256": sha256(args.output / "model.safetensors"),
+        "student_sha256": sha256(args.student / "model.safetensors"),
+        "device": device,
+        "versions": {name: importlib.metadata.version(name) for name in ["torch", "numpy", "model2vec", "tokenizers"]},
+    }
+    write_json(args.output / "training.json", report)
+
+
+if __name__ == "__main__":
+    run(main)

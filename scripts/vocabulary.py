@@ -1,0 +1,43 @@
+"""Find the most frequent words of the sampled sentences, to add to a model's vocabulary."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import regex
+from lib.command import InputError, run
+from lib.files import replacing
+from lib.shards import read_sentences
+
+WORD = regex.compile(r"\w+|[^\w\s]+")
+
+
+def frequent_words(sentences: Iterable[str], size: int) -> list[str]:
+    """The ``size`` most frequent words of the lower-cased sentences, most frequent first, ties in code point order.
+
+    A word is a run of word characters or of other visible ones, as in tokenlearn's ``create_vocab``; only the counts
+    are held in memory.
+    """
+    counts: Counter[str] = Counter()
+    for sentence in sentences:
+        counts.update(WORD.findall(sentence.lower()))
+    return sorted(counts, key=lambda word: (-counts[word], word))[:size]
+
+
+def main(argv: list[str]) -> None:
+    """Write the vocabulary, a word a line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sentences", type=Path, nargs="+", required=True, help="the parquet shards")
+    parser.add_argument("--size", type=int, required=True, help="words to keep")
+    parser.add_argument("--output", type=Path, required=True, help="the text file to write")
+    args = parser.parse_args(argv)
+    words = frequent_words((text for shard in args.sentences for text in read_sentences(shard)), args.size)
+    if len(words) < args.size:
+        raise InputError(f"vocabulary: expected {args.size:,} words, found {len(words):,} in the corpus")
+    with replacing(args.output) as temporary:
+        temporary.write_text("\n".join(words) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)
