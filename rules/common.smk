@@ -22,9 +22,7 @@ from lib.command import InputError
 from lib.sources import parse_source
 
 # MTEB(eng, v1)'s STS, classification and pair classification tasks, known without asking mteb, which takes seconds
-MTEB_TASKS = set(
-    yaml.safe_load((BASE / "config.yaml").read_text())["evaluation"]["tasks"]
-)
+MTEB_TASKS = set(yaml.safe_load((BASE / "config.yaml").read_text())["evaluation"]["tasks"])
 
 # libraries' own bars write into logs: a line every half minute is enough
 shell.prefix(
@@ -43,19 +41,11 @@ def check_config(config):
     for section in [config, evaluation]:
         for name in ["models", "reference", "custom_tasks", "baselines"]:
             if isinstance(section.get(name), dict):
-                section[name] = {
-                    key: value
-                    for key, value in section[name].items()
-                    if value is not None
-                }
+                section[name] = {key: value for key, value in section[name].items() if value is not None}
     schema = BASE / "schemas" / "config.schema.yaml"
-    error = best_match(
-        Draft202012Validator(yaml.safe_load(schema.read_text())).iter_errors(config)
-    )
+    error = best_match(Draft202012Validator(yaml.safe_load(schema.read_text())).iter_errors(config))
     if error:
-        raise WorkflowError(
-            f"config: {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}"
-        )
+        raise WorkflowError(f"config: {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}")
     validate(config, str(schema))
     check_meaning(config)
 
@@ -64,13 +54,8 @@ def check_meaning(config):
     """Check what a schema cannot: that sources parse and exist, and that tasks are known."""
     evaluation = config["evaluation"]
     sources = {"teacher.source": config["teacher"]["source"]}
-    sources |= {
-        f"corpus.source[{i}]": source for i, source in enumerate(corpus_sources(config))
-    }
-    sources |= {
-        f"evaluation.baselines.{name}": source
-        for name, source in evaluation["baselines"].items()
-    }
+    sources |= {f"corpus.source[{i}]": source for i, source in enumerate(corpus_sources(config))}
+    sources |= {f"evaluation.baselines.{name}": source for name, source in evaluation["baselines"].items()}
     for name, task in evaluation["custom_tasks"].items():
         sources[f"evaluation.custom_tasks.{name}.source"] = task["source"]
     for key, text in sources.items():
@@ -79,27 +64,15 @@ def check_meaning(config):
         except InputError as error:
             raise WorkflowError(f"config: {key}: {error}")
         if source.kind == "path" and not Path(source.path).exists():
-            raise WorkflowError(
-                f"config: {key}: expected a file or folder, found nothing at {source.path}"
-            )
+            raise WorkflowError(f"config: {key}: expected a file or folder, found nothing at {source.path}")
     if config["corpus"]["min_words"] > config["corpus"]["max_words"]:
-        raise WorkflowError(
-            "config: corpus.min_words: expected at most corpus.max_words"
-        )
+        raise WorkflowError("config: corpus.min_words: expected at most corpus.max_words")
     both = set(config["models"]) & set(evaluation["baselines"])
     if both:
-        raise WorkflowError(
-            f"config: {sorted(both)}: expected different names for models and baselines"
-        )
-    unknown = [
-        t
-        for t in evaluation["tasks"]
-        if t not in MTEB_TASKS | set(evaluation["custom_tasks"])
-    ]
+        raise WorkflowError(f"config: {sorted(both)}: expected different names for models and baselines")
+    unknown = [t for t in evaluation["tasks"] if t not in MTEB_TASKS | set(evaluation["custom_tasks"])]
     if unknown:
-        check = (
-            "import sys; from lib.command import run; from lib.tasks import mteb_task; "
-        )
+        check = "import sys; from lib.command import run; from lib.tasks import mteb_task; "
         check += "run(lambda names: [mteb_task(name) for name in names])"
         done = subprocess.run(
             [sys.executable, "-c", check, *unknown],
@@ -108,10 +81,7 @@ def check_meaning(config):
             text=True,
         )
         if done.returncode:
-            raise WorkflowError(
-                "config: "
-                + done.stderr.strip().splitlines()[-1].removeprefix("-c: error: ")
-            )
+            raise WorkflowError("config: " + done.stderr.strip().splitlines()[-1].removeprefix("-c: error: "))
 
 
 def corpus_sources(config):
@@ -141,25 +111,16 @@ SHARDS = shards_of(SENTENCES)
 
 def trained_stage(model, generation=None):
     """The stage after the given born-again generation, by default the model's last: ``pretrained`` is number 0."""
-    generation = (
-        MODELS[model].get("born_again", 0) if generation is None else generation
-    )
+    generation = MODELS[model].get("born_again", 0) if generation is None else generation
     return f"born-again-{generation}" if generation else "pretrained"
 
 
 def trained_stages(model):
     """All stages of a model that were trained."""
-    return [
-        trained_stage(model, generation)
-        for generation in range(MODELS[model].get("born_again", 0) + 1)
-    ]
+    return [trained_stage(model, generation) for generation in range(MODELS[model].get("born_again", 0) + 1)]
 
 
-STAGES = [
-    (model, stage)
-    for model in MODELS
-    for stage in ["distilled", *trained_stages(model), "int8"]
-]
+STAGES = [(model, stage) for model in MODELS for stage in ["distilled", *trained_stages(model), "int8"]]
 
 
 def script(name):
@@ -172,11 +133,7 @@ def library(name):
     found, waiting = set(), [SCRIPTS / f"{name}.py"]
     while waiting:
         tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
-        modules = {
-            node.module
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and node.module
-        }
+        modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
         for module in modules:
             path = SCRIPTS / f"{module.replace('.', '/')}.py"
             if module.startswith("lib.") and path not in found:
@@ -193,16 +150,10 @@ def source_path(text):
 
 def fetched_sources():
     """Each source that the rule fetch serves by its slug, with the kind of hub repository that it would be."""
-    texts = [
-        (text, "model") for text in [config["teacher"]["source"], *BASELINES.values()]
-    ]
+    texts = [(text, "model") for text in [config["teacher"]["source"], *BASELINES.values()]]
     texts += [(text, "dataset") for text in corpus_sources(config)]
     texts += [(task["source"], "dataset") for task in CUSTOM_TASKS.values()]
-    return {
-        parse_source(text).slug: (text, kind)
-        for text, kind in texts
-        if parse_source(text).kind != "path"
-    }
+    return {parse_source(text).slug: (text, kind) for text, kind in texts if parse_source(text).kind != "path"}
 
 
 FETCHED = fetched_sources()
@@ -216,11 +167,7 @@ def fetch_arguments(wildcards):
 
 def corpus_paths():
     """The corpus's sources that are on disk; a hub's is streamed, never downloaded whole."""
-    return [
-        source_path(text)
-        for text in corpus_sources(config)
-        if parse_source(text).kind != "hub"
-    ]
+    return [source_path(text) for text in corpus_sources(config) if parse_source(text).kind != "hub"]
 
 
 def documents_arguments():
@@ -248,11 +195,7 @@ def embedding_shards(wildcards):
 def vocabulary_file(wildcards):
     """The words that are added to a model's vocabulary, or nothing."""
     vocabulary = MODELS[wildcards.model].get("vocabulary", "teacher")
-    return (
-        []
-        if vocabulary == "teacher"
-        else f"<results>/corpus/vocabulary/{wildcards.model}.txt"
-    )
+    return [] if vocabulary == "teacher" else f"<results>/corpus/vocabulary/{wildcards.model}.txt"
 
 
 def vocabulary_arguments(wildcards, input):
@@ -268,11 +211,7 @@ def model_setting(key):
 def training_arguments(wildcards):
     """A model's training settings as arguments of train.py."""
     recipe = config["training"] | MODELS[wildcards.model].get("training", {})
-    return [
-        part
-        for key in sorted(recipe)
-        for part in [f"--{key.replace('_', '-')}", recipe[key]]
-    ]
+    return [part for key in sorted(recipe) for part in [f"--{key.replace('_', '-')}", recipe[key]]]
 
 
 def previous_generation(wildcards):
@@ -327,11 +266,7 @@ def task_arguments(wildcards, input):
 def results_files():
     """The result of every (model, stage, task), baselines last."""
     pairs = [*STAGES, *((baseline, "baseline") for baseline in BASELINES)]
-    return [
-        f"<results>/mteb/{model}/{stage}/{task}.json"
-        for model, stage in pairs
-        for task in TASKS
-    ]
+    return [f"<results>/mteb/{model}/{stage}/{task}.json" for model, stage in pairs for task in TASKS]
 
 
 def summary_settings():
@@ -340,11 +275,7 @@ def summary_settings():
         "run": config["run"],
         "about": config["about"],
         "baselines": list(BASELINES),
-        "custom_tasks": {
-            n: {k: t[k] for k in ("type", "description")}
-            for n, t in CUSTOM_TASKS.items()
-            if n in TASKS
-        },
+        "custom_tasks": {n: {k: t[k] for k in ("type", "description")} for n, t in CUSTOM_TASKS.items() if n in TASKS},
         "finals": {model: "int8" for model in MODELS},
         "reference": config["reference"],
         "reference_about": config["reference_about"],

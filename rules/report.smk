@@ -43,11 +43,7 @@ rule plots:
         script=script("plots"),
         lib=library("plots"),
         summary="<results>/summary.json",
-        trainings=[
-            f"<results>/models/{model}/{stage}"
-            for model in MODELS
-            for stage in trained_stages(model)
-        ],
+        trainings=[f"<results>/models/{model}/{stage}" for model in MODELS for stage in trained_stages(model)],
     output:
         stages=report(
             "<results>/plots/stages.svg",

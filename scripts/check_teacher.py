@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+
 from lib.command import InputError, run
 from lib.files import read_json, sha256, write_json
 from lib.teacher import POOLINGS, Teacher, check_folder
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> None:
     hidden_size = check_folder(args.teacher)
     if args.dimensions > hidden_size:
         raise InputError(
-            f"models: dimensions {args.dimensions} asked for, expected at most the teacher's {hidden_size} ({args.source})"
+            f"models: dimensions {args.dimensions} asked for, expected at most {hidden_size}, those of {args.source}"
         )
     positions = read_json(args.teacher / "config.json").get("max_position_embeddings", args.max_length)
     if args.max_length > positions:

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 import torch
+from model2vec import StaticModel
+from model2vec.distill import distill_from_model
+from transformers import AutoModel, AutoTokenizer
+
 from lib.command import InputError, run
 from lib.progress import say
 from lib.static_model import save_static_model
 from lib.teacher import check_folder
-from model2vec import StaticModel
-from model2vec.distill import distill_from_model
-from transformers import AutoModel, AutoTokenizer
 
 
 def distil(folder: Path, dimensions: int, vocabulary: list[str] | None, device: str) -> StaticModel:
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
     parser.add_argument("--dimensions", type=int, required=True)
     parser.add_argument("--vocabulary", type=Path, help="a file with a word a line, added to the teacher's tokens")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job may use; a CPU serves where none is there")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from lib.command import InputError, run
 from lib.files import replacing
 from lib.shards import read_sentences
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--pooling", choices=POOLINGS, default="mean")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job may use; a CPU serves where none is there")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the npy file to write")
     args = parser.parse_args(argv)

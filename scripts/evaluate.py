@@ -8,14 +8,15 @@ from typing import Any
 import mteb
 import numpy as np
 import torch
+from mteb.models import ModelMeta
+from mteb.models.abs_encoder import AbsEncoder
+from torch.utils.data import DataLoader
+
 from lib.command import InputError, run
 from lib.files import replacing
 from lib.progress import say
 from lib.static_model import is_static_model, load_static_model
 from lib.tasks import TYPES, custom_task, load_data, mteb_task
-from mteb.models import ModelMeta
-from mteb.models.abs_encoder import AbsEncoder
-from torch.utils.data import DataLoader
 
 
 class Encoder(AbsEncoder):
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--task-data", type=Path, help="folder of a custom task's splits")
     parser.add_argument("--task-type", choices=TYPES, help="type of a custom task")
     parser.add_argument("--task-description", default="", help="what a custom task is")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job may use; a CPU serves where none is there")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)

@@ -7,9 +7,10 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
 from lib.command import run
 from lib.files import read_json, replacing
-from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart with every kind of colour vision, and markers for print
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]

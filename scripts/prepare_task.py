@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import polars
+
 from lib.command import InputError, run
 from lib.files import replacing
 from lib.shards import first_line
@@ -77,7 +78,7 @@ def amazon_snippets(folder: Path) -> Splits:
 
     Those with a mean rating nearer than 1 to neutral are left out.
     """
-    path = folder / "amazonReviewSnippets_GroundTruth.txt"
+    path = folder / "hutto_ICWSM_2014" / "amazonReviewSnippets_GroundTruth.txt"
     rows = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         cells = line.split("\t")
@@ -146,7 +147,9 @@ def main(argv: list[str]) -> None:
     try:
         splits = FORMATS[args.format](args.source)
     except (FileNotFoundError, KeyError, ValueError, IndexError) as error:
-        raise InputError(f"task {args.name}: {args.source} is not of the format {args.format}: {first_line(error)}") from error
+        raise InputError(
+            f"task {args.name}: {args.source} is not of the format {args.format}: {first_line(error)}"
+        ) from error
     check_splits(splits, args.type, args.name)
     with replacing(args.output) as folder:
         folder.mkdir()

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from model2vec import StaticModel
+from model2vec.model import quantize_model
+
 from lib.command import InputError, run
 from lib.files import sha256, write_json
 from lib.progress import say
 from lib.shards import read_sentences
 from lib.static_model import load_static_model, save_static_model
-from model2vec import StaticModel
-from model2vec.model import quantize_model
 
 
 def quantize(model: StaticModel, clusters: int | None) -> StaticModel:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars
 import sentencex
+
 from lib.command import InputError, run
 from lib.documents import hub_files, local_files, read_documents
 from lib.files import replacing, sha256, write_json

@@ -106,7 +106,9 @@ def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> li
     for row in means:
         size = sizes.get(f"{row['model']}/{row['stage']}")
         megabytes = None if size is None else size / 1e6
-        lines.append([row["model"], row["stage"], *(cell(row.get(k)) for k in [*CATEGORIES, "Avg"]), cell(megabytes, 1)])
+        lines.append(
+            [row["model"], row["stage"], *(cell(row.get(k)) for k in [*CATEGORIES, "Avg"]), cell(megabytes, 1)]
+        )
     sections = [
         {
             "heading": settings["run"],

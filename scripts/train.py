@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
 from lib.command import InputError, run
 from lib.files import sha256, write_json
 from lib.losses import contrastive_loss, similarity_loss
 from lib.progress import progress, say
 from lib.shards import read_embeddings, read_sentences
 from lib.static_model import load_static_model, save_static_model, tokenize, with_vectors
-from sklearn.decomposition import PCA
-from torch import Tensor
 
 VALIDATION_SHARE, VALIDATION_MOST = 0.1, 4096
 
@@ -184,7 +185,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--patience", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job may use; a CPU serves where none is there")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import regex
+
 from lib.command import InputError, run
 from lib.files import replacing
 from lib.shards import read_sentences

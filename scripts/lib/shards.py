@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import polars
+
 from lib.command import InputError
 
 

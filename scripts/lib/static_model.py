@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from lib.command import InputError
-from lib.files import replacing
 from model2vec import StaticModel
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
+
+from lib.command import InputError
+from lib.files import replacing
 
 
 def load_static_model(folder: Path) -> StaticModel:

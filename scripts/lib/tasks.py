@@ -6,9 +6,10 @@ from typing import Any
 import mteb
 import polars
 from datasets import Dataset, DatasetDict
-from lib.command import InputError
 from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
+
+from lib.command import InputError
 
 TYPES = {
     "STS": (AbsTaskSTS, "cosine_spearman"),
@@ -55,7 +56,9 @@ def mteb_task(name: str) -> AbsTask:
     try:
         task = mteb.get_task(name, languages=["eng"], eval_splits=["test"], exclusive_language_filter=True)
     except KeyError as error:
-        raise InputError(f"evaluation.tasks: {name!r} is no task of mteb and no custom task: {error.args[0]}") from error
+        raise InputError(
+            f"evaluation.tasks: {name!r} is no task of mteb and no custom task: {error.args[0]}"
+        ) from error
     if task.metadata.type not in TYPES:
         raise InputError(f"evaluation.tasks: {name!r} is of type {task.metadata.type}, expected one of {list(TYPES)}")
     return task

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
+
 from lib.command import InputError
 from lib.files import read_json
 from lib.progress import progress
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 logging.set_verbosity_error()
