@@ -63,16 +63,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--task", required=True, help="mteb's name of the task, or a custom task's")
     parser.add_argument("--task-data", type=Path, help="folder of a custom task's splits")
     parser.add_argument("--task-type", choices=TYPES, help="type of a custom task")
-    parser.add_argument("--task-description", default="", help="what a custom task is")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    if args.task_data:
-        task = custom_task(args.task, args.task_type, args.task_description, args.task_data)
-    else:
-        task = mteb_task(args.task)
+    task = custom_task(args.task, args.task_type, args.task_data) if args.task_data else mteb_task(args.task)
     load_data(task)
     device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
     encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)

@@ -74,7 +74,7 @@ def members(archive: Path, stack: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
             if not info.is_dir():
                 yield info.filename, wheel.open(info)
     else:
-        sdist = stack.enter_context(tarfile.open(archive))
+        sdist = stack.enter_context(tarfile.open(archive))  # noqa: SIM115
         for info in sdist:
             content = sdist.extractfile(info) if info.isfile() else None
             if content is not None:

@@ -45,8 +45,9 @@ embeddings = model.encode(["It looks each token up in a table.", "And averages."
 
 ## int8
 
-{quantization["bytes"]:,} bytes instead of {quantization["float32_bytes"]:,}; over {quantization["sentences"]:,} sentences
-the cosine between the two is at least {1 - quantization["cosine_change_max"]:.4f}.
+{quantization["bytes"]:,} bytes instead of {quantization["float32_bytes"]:,}; over
+{quantization["sentences"]:,} sentences the cosine between the two is at least
+{1 - quantization["cosine_change_max"]:.4f}.
 """
 
 

@@ -164,7 +164,8 @@ def to_html(sections: list[dict]) -> str:
         lines = ("".join(f"<td>{html.escape(value)}</td>" for value in cells) for cells in section["lines"])
         body += f"<div><table>\n<tr>{header}</tr>\n" + "".join(f"<tr>{line}</tr>\n" for line in lines)
         body += "</table></div>\n"
-    return f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>Summary</title>\n<style>{STYLE}</style>\n{body}</html>\n'
+    head = f'<meta charset="utf-8"><title>Summary</title><style>{STYLE}</style>'
+    return f'<!DOCTYPE html>\n<html lang="en">{head}\n{body}</html>\n'
 
 
 def model_sizes(folders: list[Path]) -> dict[str, int]:

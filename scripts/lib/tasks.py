@@ -57,19 +57,19 @@ def mteb_task(name: str) -> AbsTask:
         task = mteb.get_task(name, languages=["eng"], eval_splits=["test"], exclusive_language_filter=True)
     except KeyError as error:
         raise InputError(
-            f"evaluation.tasks: {name!r} is no task of mteb and no custom task: {error.args[0]}"
+            f"evaluation.tasks: {name!r}: expected a custom task or one of mteb's: {error.args[0]}"
         ) from error
     if task.metadata.type not in TYPES:
         raise InputError(f"evaluation.tasks: {name!r} is of type {task.metadata.type}, expected one of {list(TYPES)}")
     return task
 
 
-def custom_task(name: str, task_type: str, description: str, folder: Path) -> AbsTask:
+def custom_task(name: str, task_type: str, folder: Path) -> AbsTask:
     """A task over the parquet splits in ``folder`` that ``prepare_task.py`` wrote, scored by mteb's own class."""
     base, main_score = TYPES[task_type]
     metadata = TaskMetadata(
         name=name,
-        description=description,
+        description=f"custom task {name}",
         type=task_type,
         dataset={"path": f"custom/{name}", "revision": "local"},
         category="t2c" if task_type == "Classification" else "t2t",
