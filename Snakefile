@@ -13,7 +13,7 @@ pathvars:
     results=f"results/{config['run']}",
     logs=f"results/{config['run']}/logs",
     benchmarks=f"results/{config['run']}/benchmarks",
-    sources="results/sources",
+    sources=SOURCES,
 
 
 include: "rules/corpus.smk"

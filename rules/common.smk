@@ -20,6 +20,10 @@ sys.path.insert(0, str(SCRIPTS))
 
 from lib.command import InputError
 from lib.sources import parse_source
+from lib.teacher_folder import check_folder
+
+# what every run downloads is shared between runs
+SOURCES = "results/sources"
 
 # MTEB(eng, v1)'s STS, classification and pair classification tasks, known without asking mteb, which takes seconds
 MTEB_TASKS = set(yaml.safe_load((BASE / "config.yaml").read_text())["evaluation"]["tasks"])
@@ -65,6 +69,12 @@ def check_meaning(config):
             raise WorkflowError(f"config: {key}: {error}")
         if source.kind == "path" and not Path(source.path).exists():
             raise WorkflowError(f"config: {key}: expected a file or folder, found nothing at {source.path}")
+    teacher = source_path(config["teacher"]["source"]).replace("<sources>", SOURCES)
+    if Path(teacher).exists():
+        try:
+            check_folder(teacher, max(model["dimensions"] for model in config["models"].values()))
+        except InputError as error:
+            raise WorkflowError(f"config: {error}")
     if config["corpus"]["min_words"] > config["corpus"]["max_words"]:
         raise WorkflowError("config: corpus.min_words: expected at most corpus.max_words")
     both = set(config["models"]) & set(evaluation["baselines"])
@@ -88,6 +98,12 @@ def corpus_sources(config):
     """The corpus's sources as a list."""
     source = config["corpus"]["source"]
     return [source] if isinstance(source, str) else source
+
+
+def source_path(text):
+    """Where a source is on disk: the user's own path, or the folder that the rule fetch makes."""
+    source = parse_source(text)
+    return source.path if source.kind == "path" else f"<sources>/{source.slug}"
 
 
 check_config(config)
@@ -140,12 +156,6 @@ def library(name):
                 found.add(path)
                 waiting.append(path)
     return sorted(map(str, found))
-
-
-def source_path(text):
-    """Where a source is on disk: the user's own path, or the folder that the rule fetch makes."""
-    source = parse_source(text)
-    return source.path if source.kind == "path" else f"<sources>/{source.slug}"
 
 
 def fetched_sources():

@@ -11,7 +11,6 @@ rule distill:
     input:
         script=script("distill"),
         lib=library("distill"),
-        checked=ancient("<results>/teacher/teacher.json"),
         teacher=source_path(config["teacher"]["source"]),
         vocabulary=vocabulary_file,
     output:
@@ -22,6 +21,8 @@ rule distill:
         "<benchmarks>/distill/{model}.tsv"
     conda:
         "../envs/pipeline.yaml"
+    # before the embeddings, which cost more: a teacher that will not do fails here
+    priority: 10
     threads: 4
     resources:
         gpu=1,

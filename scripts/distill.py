@@ -8,10 +8,10 @@ from model2vec import StaticModel
 from model2vec.distill import distill_from_model
 from transformers import AutoModel, AutoTokenizer
 
-from lib.command import InputError, run
+from lib.command import run
 from lib.progress import say
 from lib.static_model import save_static_model
-from lib.teacher import check_folder
+from lib.teacher_folder import check_folder
 
 
 def distil(folder: Path, dimensions: int, vocabulary: list[str] | None, device: str) -> StaticModel:
@@ -29,9 +29,7 @@ def distil(folder: Path, dimensions: int, vocabulary: list[str] | None, device: 
     Raises:
         InputError: the teacher is narrower than ``dimensions``.
     """
-    hidden_size = check_folder(folder)
-    if dimensions > hidden_size:
-        raise InputError(f"dimensions {dimensions} asked for, expected at most the teacher's {hidden_size}")
+    check_folder(folder, dimensions)
     model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     return distill_from_model(

@@ -9,11 +9,11 @@ from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 TOPICS = {
-    "sea": "boat wave harbour sailor fish tide anchor storm island net".split(),
-    "farm": "field tractor wheat barn cow harvest plough seed rain fence".split(),
-    "music": "violin song concert drum choir melody piano singer note stage".split(),
+    "sea": ["boat", "wave", "harbour", "sailor", "fish", "tide", "anchor", "storm", "island", "net"],
+    "farm": ["field", "tractor", "wheat", "barn", "cow", "harvest", "plough", "seed", "rain", "fence"],
+    "music": ["violin", "song", "concert", "drum", "choir", "melody", "piano", "singer", "note", "stage"],
 }
-FILLERS = "the a near old quiet beside every small under bright".split()
+FILLERS = ["the", "a", "near", "old", "quiet", "beside", "every", "small", "under", "bright"]
 
 
 def made_sentences(count: int, seed: int = 0) -> list[tuple[str, str]]:

@@ -9,28 +9,13 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from lib.command import InputError
-from lib.files import read_json
 from lib.progress import progress
+from lib.teacher_folder import check_folder
 
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 POOLINGS = ["mean", "mean-with-special", "cls", "last"]
-
-
-def check_folder(folder: Path) -> int:
-    """Check that a folder holds a transformer with safetensors weights and a tokenizer; return its hidden size.
-
-    Raises:
-        InputError: a file is missing, or its config tells no hidden size.
-    """
-    for name in ["config.json", "model.safetensors", "tokenizer.json"]:
-        if not (folder / name).is_file():
-            raise InputError(f"teacher {folder}: expected the file {name}, found none")
-    size = read_json(folder / "config.json").get("hidden_size")
-    if not isinstance(size, int):
-        raise InputError(f"teacher {folder}/config.json: expected a number under hidden_size, found {size!r}")
-    return size
 
 
 def has_fast_bfloat16(device: str) -> bool:
@@ -53,7 +38,7 @@ class Teacher:
             device: ``cpu`` or ``cuda``.
 
         Raises:
-            InputError: the folder is no transformer with safetensors weights.
+            InputError: the folder is no transformer with safetensors weights, or reads fewer tokens.
         """
         self.hidden_size = check_folder(folder)
         dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
@@ -64,6 +49,9 @@ class Teacher:
             )
         except Exception as error:  # each library raises its own kinds for a damaged file
             raise InputError(f"teacher {folder}: cannot be loaded: {error}") from error
+        positions = getattr(self.model.config, "max_position_embeddings", None)
+        if positions is not None and max_length > positions:
+            raise InputError(f"teacher.max_length: {max_length}, expected at most the teacher's {positions} positions")
         self.model = self.model.to(device).eval()
         self.max_length = max_length
         self.pooling = pooling
@@ -88,6 +76,9 @@ class Teacher:
         Returns:
             ``[len(sentences), hidden_size]`` float32, row i the pooled last hidden states of sentence i; zeros where
             a sentence has no tokens to average.
+
+        Raises:
+            InputError: an embedding is not finite.
         """
         encoded = self.tokenizer(
             sentences, truncation=True, max_length=self.max_length, return_special_tokens_mask=True, padding=False
@@ -109,5 +100,8 @@ class Teacher:
                 mask = mask * (1 - special) if self.pooling == "mean" else mask
                 weights = mask.unsqueeze(-1).float()
                 pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+            if not torch.isfinite(pooled).all():
+                bad = rows[(~torch.isfinite(pooled)).any(dim=1).cpu().numpy()][0]
+                raise InputError(f"{label}: row {bad}: expected a finite embedding from the teacher, found none")
             out[rows] = pooled.cpu().numpy()
         return out

@@ -1,0 +1,24 @@
+"""What a teacher's folder has to hold, checked in no time and without loading it."""
+
+from pathlib import Path
+
+from lib.command import InputError
+from lib.files import read_json
+
+
+def check_folder(folder: Path, dimensions: int = 1) -> int:
+    """Check that a folder holds a transformer with safetensors weights and a tokenizer; return its hidden size.
+
+    Raises:
+        InputError: a file is missing, or the hidden size is less than ``dimensions``.
+    """
+    folder = Path(folder)
+    for name in ["config.json", "model.safetensors", "tokenizer.json"]:
+        if not (folder / name).is_file():
+            raise InputError(f"teacher {folder}: expected the file {name}, found none")
+    size = read_json(folder / "config.json").get("hidden_size")
+    if not isinstance(size, int):
+        raise InputError(f"teacher {folder}/config.json: expected a number under hidden_size, found {size!r}")
+    if dimensions > size:
+        raise InputError(f"dimensions: {dimensions} asked for, expected at most the {size} of the teacher {folder}")
+    return size

@@ -1,0 +1,20 @@
+"""What several unit tests share: shards on disk and a small static model."""
+
+from pathlib import Path
+
+import polars
+
+import distill
+
+
+def write_shard(path: Path, sentences: list[str]) -> Path:
+    """Write a sentence shard as ``sentences.py`` does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    polars.DataFrame({"text": sentences}).write_parquet(path)
+    return path
+
+
+def distilled(teacher: Path, folder: Path, dimensions: int = 16) -> Path:
+    """Distil the teacher into a static model folder."""
+    distill.main(["--teacher", str(teacher), "--dimensions", str(dimensions), "--output", str(folder)])
+    return folder

@@ -1,0 +1,123 @@
+"""Files that are whole or not there, and their hashes."""
+
+import hashlib
+
+import pytest
+
+from lib.command import InputError
+from lib.files import read_json, remove, replacing, sha256, write_json
+
+
+def test_replacing_writes_the_file_and_makes_its_folders(tmp_path):
+    target = tmp_path / "a" / "b" / "file.txt"
+    with replacing(target) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_replacing_leaves_the_old_file_and_no_partial_when_the_block_raises(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("stop")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_replacing_leaves_the_old_folder_and_no_partial_when_the_block_raises(tmp_path):
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(RuntimeError, match="stop"), replacing(target) as temporary:
+        temporary.mkdir()
+        (temporary / "half").touch()
+        raise RuntimeError("stop")
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").touch()
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_replacing_begins_afresh_where_a_killed_run_left_its_partial(tmp_path):
+    left = tmp_path / ".folder.partial"
+    left.mkdir()
+    (left / "stale").touch()
+    with replacing(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def test_remove_takes_files_folders_and_links_but_not_what_links_point_to(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(kept)
+    file.touch()
+    for path in [link, file, tmp_path / "nothing"]:
+        remove(path)
+    assert list(tmp_path.iterdir()) == [kept]
+    assert (kept / "file").exists()
+    remove(kept)
+    assert not kept.exists()
+
+
+def test_sha256_of_a_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    assert sha256(tmp_path / "file") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_sha256_of_a_folder_changes_with_a_name_or_content_only(tmp_path):
+    def folder(name: str, files: dict[str, str]) -> str:
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+        return sha256(tmp_path / name)
+
+    first = folder("first", {"a": "1", "b/c": "2"})
+    assert folder("same", {"b/c": "2", "a": "1"}) == first
+    assert folder("snakemake", {"a": "1", "b/c": "2", ".snakemake_timestamp": "now"}) == first
+    others = [
+        folder("content", {"a": "1", "b/c": "3"}),
+        folder("name", {"a": "1", "b/d": "2"}),
+        folder("place", {"a": "1", "c": "2"}),
+        folder("swapped", {"a": "2", "b/c": "1"}),
+        folder("more", {"a": "1", "b/c": "2", "d": ""}),
+    ]
+    assert len({first, *others}) == 6
+
+
+def test_json_comes_back_as_it_was_written(tmp_path):
+    content = {"b": [1, 2.5, None], "a": "Köln – 東京"}
+    write_json(tmp_path / "file.json", content)
+    assert read_json(tmp_path / "file.json") == content
+    assert "東京" in (tmp_path / "file.json").read_text(encoding="utf-8")
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "file.json", 1)
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "file.json", object())
+    assert read_json(tmp_path / "file.json") == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+def test_a_file_that_is_no_json_is_named(tmp_path, content):
+    path = tmp_path / "broken.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"broken\.json: expected JSON"):
+        read_json(path)

@@ -1,0 +1,33 @@
+"""The most frequent words of the corpus."""
+
+import pytest
+from helpers import write_shard
+
+import vocabulary
+from lib.command import InputError
+
+
+def test_most_frequent_first_and_ties_in_code_point_order():
+    words = vocabulary.frequent_words(["b a b c.", "B a: d."], 5)
+    assert words == ["b", ".", "a", ":", "c"]
+
+
+def test_a_word_is_a_run_of_word_characters_or_of_other_visible_ones():
+    assert set(vocabulary.frequent_words(["Don't über-cool!? ..."], 10)) == {
+        *("don", "'", "t", "über", "-", "cool"),
+        *("!?", "..."),
+    }
+
+
+def test_main_counts_over_all_shards(tmp_path):
+    shards = [write_shard(tmp_path / f"{i}.parquet", texts) for i, texts in enumerate([["b b a"], ["a a", "c"]])]
+    output = tmp_path / "words.txt"
+    vocabulary.main(["--sentences", *map(str, shards), "--size", "2", "--output", str(output)])
+    assert output.read_text() == "a\nb\n"
+
+
+def test_too_few_words_is_a_mistake_and_leaves_no_file(tmp_path):
+    shard = write_shard(tmp_path / "0.parquet", ["one two"])
+    with pytest.raises(InputError, match=r"expected 3 words, found 2"):
+        vocabulary.main(["--sentences", str(shard), "--size", "3", "--output", str(tmp_path / "words.txt")])
+    assert list(tmp_path.iterdir()) == [shard]

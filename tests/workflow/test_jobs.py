@@ -1,0 +1,87 @@
+"""The jobs of the seed's recipe and of the quickstart, and what a bad config says; nothing is run."""
+
+import pytest
+from workflow import REPOSITORY, copy_checkout, planned, snakemake, tiny_config
+
+
+def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
+    jobs = planned(snakemake(copy_checkout(tmp_path / "checkout"), "-n"))
+    stages = 3 + 4 + 4 + 4  # 2m-512d has no born-again generation
+    assert jobs == {
+        "fetch": 3,  # the teacher is a baseline too, and fetched once; C4 is streamed
+        "sentences": 1,
+        "vocabulary": 1,
+        "embed": 123,  # 2,000,000 sentences in shards of 16,384
+        "distill": 4,
+        "pretrained": 4,
+        "born_again": 3,
+        "quantize": 4,
+        "evaluate_model": stages * 25,
+        "evaluate_baseline": 3 * 25,
+        "summary": 1,
+        "plots": 1,
+        "release_model": 4,
+        "all": 1,
+    }
+
+
+def test_a_small_model_needs_only_the_first_shards(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    jobs = planned(snakemake(checkout, "-n", "results/potion-mxbai/models/potion-mxbai-256d-v2/pretrained"))
+    assert jobs["embed"] == 14  # 217,000 sentences
+
+
+def test_quickstart_profile_uses_packages_only(tmp_path):
+    done = snakemake(copy_checkout(tmp_path / "checkout"), "-n", "--workflow-profile", "profiles/quickstart")
+    jobs = planned(done)
+    assert jobs["evaluate_model"] == 4 * 5
+    assert jobs["prepare_task"] == 5
+    assert "hub:" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("target", ["corpus", "embeddings", "models", "evaluate", "report", "release"])
+def test_named_targets(tmp_path, target):
+    assert planned(snakemake(copy_checkout(tmp_path / "checkout"), "-n", target))[target] == 1
+
+
+def changed(config: dict, path: str, value) -> dict:
+    """The config with another value under a dotted path."""
+    *parents, last = path.split(".")
+    section = config
+    for name in parents:
+        section = section[name]
+    section[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("corpus.shard_sise", 5, "corpus: Additional properties are not allowed ('shard_sise'"),
+        ("trainin", {}, "'trainin' was unexpected"),
+        ("training.temperature", 0, "training.temperature: 0 is less than or equal to the minimum of 0"),
+        ("training.loss", "mean", "training.loss: 'mean' is not one of"),
+        ("models.small.dimensions", "wide", "models.small.dimensions: 'wide' is not of type 'integer'"),
+        ("teacher.source", "huub:a/b@c", "teacher.source: 'huub:a/b@c' does not match"),
+        ("teacher.source", "hub:a/b@main", "teacher.source: source 'hub:a/b@main': expected hub:owner/name@<40-digit"),
+        ("teacher.source", "path:nowhere", "teacher.source: expected a file or folder, found nothing at nowhere"),
+        ("evaluation.tasks", ["STS12", "STS31"], "evaluation.tasks: 'STS31': expected a custom task or one of mteb's"),
+        ("corpus.min_words", 70, "corpus.min_words: expected at most corpus.max_words"),
+    ],
+)
+def test_a_mistake_in_the_config_is_one_clear_line_before_any_job(tmp_path, teacher_folder, path, value, words):
+    config = changed(tiny_config(tmp_path / "data", teacher_folder), path, value)
+    checkout = copy_checkout(tmp_path / "checkout")
+    done = snakemake(checkout, config=config)
+    assert done.returncode == 1
+    assert any(line.strip().startswith("config: ") and words in line for line in done.stderr.splitlines()), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (checkout / "results").exists()
+
+
+def test_every_rule_has_a_docstring_and_a_log():
+    for path in sorted((REPOSITORY / "rules").glob("*.smk")):
+        for body in path.read_text(encoding="utf-8").split("\nrule ")[1:]:
+            name = body.partition(":")[0]
+            assert '"""' in body.split("input:")[0], name
+            assert "log:" in body, name

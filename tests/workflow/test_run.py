@@ -1,0 +1,174 @@
+"""A tiny run from end to end, what reruns afterwards, and what bad inputs do."""
+
+import copy
+import json
+import os
+import time
+
+import polars
+import pytest
+from conftest import make_teacher
+from workflow import RUN, copy_checkout, planned, snakemake, tiny_config
+
+from lib.files import sha256
+
+SCORED = {"evaluate_model": 4 * 2, "summary": 1, "plots": 1, "release_model": 1, "all": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, teacher_folder):
+    """A checkout in which the tiny run has finished, and its config."""
+    folder = tmp_path_factory.mktemp("run")
+    config = tiny_config(folder / "data", teacher_folder)
+    checkout = copy_checkout(folder / "checkout")
+    done = snakemake(checkout, config=config)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    return checkout, config
+
+
+def plan(finished, change=lambda config: None, *arguments):
+    """The jobs that a changed config gives."""
+    checkout, config = finished
+    config = copy.deepcopy(config)
+    change(config)
+    return planned(snakemake(checkout, "-n", *arguments, config=config))
+
+
+def edited(path, jobs_of):
+    """What ``jobs_of()`` answers while a line is added to a file; the file is put back afterwards."""
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before + "\n# edited\n", encoding="utf-8")
+    try:
+        return jobs_of()
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def test_the_tree_is_complete_and_the_numbers_agree(finished):
+    results = finished[0] / "results" / RUN
+    summary = json.loads((results / "summary.json").read_text())
+    assert len(summary["rows"]) == 5 * 2
+    for row in summary["rows"]:
+        path = results / "mteb" / row["model"] / row["stage"] / f"{row['task']}.json"
+        (score,) = json.loads(path.read_text())["scores"]["test"]
+        assert row["score"] == pytest.approx(100 * score["main_score"])
+    markdown = (results / "summary.md").read_text()
+    assert "| absent | STS | 60.00 | not run | not run |" in markdown
+    for row in summary["rows"]:
+        assert f"{row['score']:.2f}" in markdown
+    for name in ["README.md", "model.safetensors", "int8/model.safetensors"]:
+        assert (results / "release" / "small" / name).stat().st_size > 0
+    assert (results / "plots" / "stages.svg").read_text().lstrip().startswith("<?xml")
+    texts = polars.concat([polars.read_parquet(p) for p in (results / "corpus" / "sentences").iterdir()])["text"]
+    assert len(texts) == 256 == texts.n_unique()
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert plan(finished) == {}
+
+
+def test_a_touch_reruns_nothing(finished):
+    later = time.time() + 60
+    for path in (finished[0] / "scripts").rglob("*.py"):
+        os.utime(path, (later, later))
+    assert plan(finished) == {}
+
+
+def test_an_edited_script_reruns_its_rule_and_what_follows(finished):
+    jobs = edited(finished[0] / "scripts" / "train.py", lambda: plan(finished))
+    assert jobs["pretrained"] == jobs["born_again"] == jobs["quantize"] == 1
+    assert not {"embed", "distill", "sentences", "evaluate_baseline"} & set(jobs)
+
+
+def test_an_edited_helper_reruns_only_the_rules_that_import_it(finished):
+    jobs = edited(finished[0] / "scripts" / "lib" / "losses.py", lambda: plan(finished))
+    assert jobs["pretrained"] == 1
+    assert not {"embed", "distill", "sentences", "prepare_task"} & set(jobs)
+
+
+def test_a_training_setting_reruns_the_training_only(finished):
+    jobs = plan(finished, lambda config: config["training"].update(temperature=0.2))
+    assert jobs["pretrained"] == jobs["born_again"] == 1
+    assert not {"embed", "distill", "sentences", "evaluate_baseline"} & set(jobs)
+
+
+def test_a_new_task_runs_that_task_and_the_summary(finished):
+    def add(config):
+        config["evaluation"]["tasks"].append("More")
+        config["evaluation"]["custom_tasks"]["More"] = config["evaluation"]["custom_tasks"]["Pairs"]
+
+    jobs = plan(finished, add)
+    assert jobs == {**SCORED, "prepare_task": 1, "evaluate_model": 4, "evaluate_baseline": 1}
+
+
+def test_a_new_width_embeds_nothing_again(finished):
+    def widen(config):
+        config["models"]["wide"] = {"dimensions": 24, "sentences": 256, "born_again": 0}
+
+    jobs = plan(finished, widen)
+    assert jobs["pretrained"] == jobs["distill"] == 1
+    assert not {"embed", "sentences", "born_again"} & set(jobs)
+
+
+def test_threads_and_resources_rerun_nothing(finished):
+    assert plan(finished, lambda config: None, "--set-threads", "pretrained=1", "--set-resources", "embed:gpu=0") == {}
+
+
+def test_the_same_inputs_give_the_same_bytes_on_one_core_and_on_two(finished, tmp_path):
+    checkout, config = finished
+    again = copy_checkout(tmp_path / "again")
+    done = snakemake(again, "--cores", "1", "models", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (c / "results" / RUN for c in (checkout, again))
+    compared = [p for p in first.rglob("*") if p.suffix in {".parquet", ".npy", ".safetensors"}]
+    compared = [p.relative_to(first) for p in compared if p.parts[len(first.parts)] in {"corpus", "teacher", "models"}]
+    assert len(compared) == 2 + 2 + 4
+    for path in compared:
+        assert sha256(first / path) == sha256(second / path), path
+
+
+def failed(checkout, config, *arguments):
+    """The output of a run that must fail with exit code 1 and without a traceback."""
+    done = snakemake(checkout, *arguments, config=config)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output[-3000:]
+    assert "Traceback" not in output
+    return output
+
+
+def test_a_model_wider_than_the_teacher_fails_before_the_expensive_work(tmp_path, teacher_folder):
+    config = tiny_config(tmp_path / "data", teacher_folder)
+    config["models"]["small"]["dimensions"] = 64
+    checkout = copy_checkout(tmp_path / "checkout")
+    output = failed(checkout, config)
+    assert f"config: dimensions: 64 asked for, expected at most the 32 of the teacher {teacher_folder}" in output
+    assert not (checkout / "results").exists()
+
+
+def test_a_teacher_without_weights_fails_before_the_expensive_work(tmp_path):
+    teacher = make_teacher(tmp_path / "teacher")
+    (teacher / "model.safetensors").unlink()
+    checkout = copy_checkout(tmp_path / "checkout")
+    output = failed(checkout, tiny_config(tmp_path / "data", teacher), "embeddings")
+    assert f"config: teacher {teacher}: expected the file model.safetensors, found none" in output
+    assert not (checkout / "results").exists()
+
+
+def test_an_empty_text_leaves_no_shard(tmp_path, teacher_folder):
+    config = tiny_config(tmp_path / "data", teacher_folder)
+    (tmp_path / "data" / "corpus.txt").write_text("")
+    checkout = copy_checkout(tmp_path / "checkout")
+    output = failed(checkout, config, "corpus")
+    assert "sentences.py: error: corpus: expected 256 distinct sentences, found 0 in 0 documents" in output
+    assert not list((checkout / "results" / RUN).rglob("*.parquet"))
+
+
+def test_a_shard_cut_short_is_named(tmp_path, teacher_folder):
+    config = tiny_config(tmp_path / "data", teacher_folder)
+    checkout = copy_checkout(tmp_path / "checkout")
+    assert snakemake(checkout, "corpus", config=config).returncode == 0
+    shard = checkout / "results" / RUN / "corpus" / "sentences" / "00001.parquet"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    output = failed(checkout, config, "--rerun-triggers=mtime", f"results/{RUN}/teacher/00001.npy")
+    assert "embed.py: error: " in output and "00001.parquet: expected a parquet file" in output
+    assert not (checkout / "results" / RUN / "teacher" / "00001.npy").exists()

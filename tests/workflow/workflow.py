@@ -1,0 +1,89 @@
+"""Run the workflow on a tiny configuration in a copy of the checkout."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars
+import yaml
+from conftest import TOPICS, made_sentences
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = ["Snakefile", "config.yaml", "rules", "scripts", "schemas", "recipes", "report", "envs", "profiles"]
+RUN = "tiny"
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy what the workflow is made of, so that a test may edit it."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, folder / part)
+    return folder
+
+
+def tiny_config(folder: Path, teacher: Path) -> dict:
+    """Write texts and task tables into ``folder`` and return an overlay that uses them."""
+    folder.mkdir(parents=True)
+    (folder / "corpus.txt").write_text("\n\n".join(text for text, _ in made_sentences(400)), encoding="utf-8")
+    labelled = made_sentences(120, seed=1)
+    rows = [
+        {"text": text, "label": list(TOPICS).index(topic), "split": ["train", "test"][i % 2]}
+        for i, (text, topic) in enumerate(labelled)
+    ]
+    polars.DataFrame(rows).write_parquet(folder / "topics.parquet")
+    with (folder / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sentence1", "sentence2", "score"])
+        for (one, topic), (two, other) in zip(labelled[:60], labelled[60:], strict=True):
+            writer.writerow([one, two, 5.0 if topic == other else 0.5])
+    nothing = dict.fromkeys(yaml.safe_load((REPOSITORY / "config.yaml").read_text())["models"])
+    baselines = dict.fromkeys(yaml.safe_load((REPOSITORY / "config.yaml").read_text())["evaluation"]["baselines"])
+    return {
+        "run": RUN,
+        "teacher": {"source": f"path:{teacher}", "max_length": 64},
+        "corpus": {"source": f"path:{folder}/corpus.txt", "documents": None, "min_words": 3, "shard_size": 128},
+        "training": {"batch_size": 32, "epochs": 2},
+        "models": nothing | {"small": {"dimensions": 16, "sentences": 256, "born_again": 1}},
+        "evaluation": {
+            "tasks": ["Topics", "Pairs"],
+            "custom_tasks": {
+                "Topics": {"type": "Classification", "source": f"path:{folder}/topics.parquet", "description": "made"},
+                "Pairs": {"type": "STS", "source": f"path:{folder}/pairs.csv", "description": "made"},
+            },
+            "baselines": baselines | {"teacher": f"path:{teacher}"},
+        },
+        "reference": nothing | {"small": {"Avg": 50.0}, "absent": {"STS": 60.0}},
+    }
+
+
+def snakemake(checkout: Path, *arguments: str, config: dict | None = None) -> subprocess.CompletedProcess:
+    """Run Snakemake in a checkout, with an overlay where one is given; nothing of the hub can be reached."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    if config is not None:
+        overlay = checkout / "overlay.yaml"
+        overlay.write_text(yaml.safe_dump(config), encoding="utf-8")
+        command += ["--configfile", str(overlay)]
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "1",
+    }
+    return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+
+def planned(done: subprocess.CompletedProcess) -> dict[str, int]:
+    """The jobs of a dry run: how many of each rule; empty where there is nothing to be done."""
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    if "Nothing to be done" in output:
+        return {}
+    table = output.split("Job stats:")[1].split("total")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
