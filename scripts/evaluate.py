@@ -12,7 +12,7 @@ from mteb.models import ModelMeta
 from mteb.models.abs_encoder import AbsEncoder
 from torch.utils.data import DataLoader
 
-from lib.command import InputError, run
+from lib.command import InputError, first_line, run
 from lib.files import replacing
 from lib.progress import say
 from lib.static_model import is_static_model, load_static_model
@@ -50,7 +50,7 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
             str(folder), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
         )
     except Exception as error:  # each library raises its own kinds for a damaged file
-        raise InputError(f"model {folder}: cannot be loaded: {error}") from error
+        raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
     return lambda texts: model.encode(texts, batch_size=64, show_progress_bar=True)
 
 

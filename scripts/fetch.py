@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lib.command import InputError, run
+from lib.command import InputError, first_line, run
 from lib.files import replacing, sha256
 from lib.progress import progress, say
 from lib.sources import Source, parse_source
@@ -59,7 +59,7 @@ def download_distribution(source: Source, folder: Path) -> Path:
     except (InputError, OSError):
         raise
     except Exception as error:  # the client raises its own kinds for every network fault
-        raise InputError(f"package {source.name}: download failed: {error}") from error
+        raise InputError(f"package {source.name}: download failed: {first_line(error)}") from error
     found = sha256(target)
     if found != source.pin:
         raise InputError(f"{target.name}: expected sha256 {source.pin}, found {found}")
@@ -133,7 +133,7 @@ def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
             ignore_patterns=NOT_WANTED_FROM_HUB,
         )
     except Exception as error:  # the client raises its own kinds for every network fault
-        raise InputError(f"hub {source.name}@{source.pin}: download failed: {error}") from error
+        raise InputError(f"hub {source.name}@{source.pin}: download failed: {first_line(error)}") from error
     shutil.rmtree(target / ".cache", ignore_errors=True)
     if not any(target.iterdir()):
         raise InputError(f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, found none")

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import polars
 
-from lib.command import InputError, run
+from lib.command import InputError, first_line, run
 from lib.files import replacing
-from lib.shards import first_line
 
 COLUMNS = {
     "STS": {"sentence1", "sentence2", "score"},

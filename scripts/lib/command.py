@@ -9,6 +9,11 @@ class InputError(Exception):
     """A mistake in what the user gave; its text names the file, key or row, what was found and what was expected."""
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an exception's text."""
+    return str(error).partition("\n")[0]
+
+
 def run(main: Callable[[list[str]], None]) -> None:
     """Run a script's ``main`` on the command line's arguments.
 

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from lib.command import InputError
+from lib.command import InputError, first_line
 from lib.sources import Source
 
 Opener = Callable[[], IO[bytes]]
@@ -112,7 +112,9 @@ def hub_files(source: Source) -> dict[str, Opener]:
     try:
         names = [entry["name"] for entry in files.ls(f"{root}/{folder}", detail=True) if entry["type"] == "file"]
     except Exception as error:  # the client raises its own kinds for every network fault
-        raise InputError(f"hub data set {source.name}@{source.pin}: cannot list {folder!r}: {error}") from error
+        raise InputError(
+            f"hub data set {source.name}@{source.pin}: cannot list {folder!r}: {first_line(error)}"
+        ) from error
     matching = sorted(name for name in names if fnmatch(name.partition("@")[2], f"{source.pin}/{source.path}"))
     if not matching:
         raise InputError(f"hub data set {source.name}@{source.pin}: expected files {source.path!r}, found none")

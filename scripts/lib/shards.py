@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars
 
-from lib.command import InputError
+from lib.command import InputError, first_line
 
 
 def read_sentences(shard: Path) -> list[str]:
@@ -36,8 +36,3 @@ def read_embeddings(shard: Path, rows: int) -> np.ndarray:
     if embeddings.ndim != 2 or len(embeddings) != rows:
         raise InputError(f"{shard}: expected {rows} rows, one a sentence, found the shape {embeddings.shape}")
     return embeddings
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an exception's text."""
-    return str(error).partition("\n")[0]

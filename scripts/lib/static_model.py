@@ -7,7 +7,7 @@ from model2vec import StaticModel
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from lib.command import InputError
+from lib.command import InputError, first_line
 from lib.files import replacing
 
 
@@ -30,7 +30,7 @@ def load_static_model(folder: Path) -> StaticModel:
     except InputError:
         raise
     except Exception as error:  # safetensors and tokenizers raise bare exceptions for damaged files
-        raise InputError(f"model {folder}: cannot be loaded: {error}") from error
+        raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
 
 
 def is_static_model(folder: Path) -> bool:

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
-from lib.command import InputError
+from lib.command import InputError, first_line
 from lib.progress import progress
 from lib.teacher_folder import check_folder
 
@@ -48,7 +48,7 @@ class Teacher:
                 folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa"
             )
         except Exception as error:  # each library raises its own kinds for a damaged file
-            raise InputError(f"teacher {folder}: cannot be loaded: {error}") from error
+            raise InputError(f"teacher {folder}: cannot be loaded: {first_line(error)}") from error
         positions = getattr(self.model.config, "max_position_embeddings", None)
         if positions is not None and max_length > positions:
             raise InputError(f"teacher.max_length: {max_length}, expected at most the teacher's {positions} positions")

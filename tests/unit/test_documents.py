@@ -1,0 +1,146 @@
+"""Documents out of files of every format."""
+
+import gzip
+import json
+
+import polars
+import pytest
+
+from lib.command import InputError
+from lib.documents import local_files, read_documents, reader_of
+
+NOUN = (
+    "  1 This software and database is being provided to you | by Princeton\n"
+    '00001740 03 n 01 entity 0 001 ~ 00001930 n 0000 | that which exists; "it exists"; "caf\xe9 too"  \n'
+    "00001930 03 n 01 thing 0 000 | a separate object  \n"
+)
+
+
+def documents(path, text_key="text", limit=None, seed=0):
+    return list(read_documents(local_files(path), text_key, limit, seed))
+
+
+def test_paragraphs_of_plain_text(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n  two \n\n \nthree\n", encoding="utf-8")
+    assert documents(tmp_path) == ["one two", "three"]
+
+
+def test_bytes_that_are_no_utf_8_do_not_stop_plain_text(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9 one\n")
+    assert documents(tmp_path) == ["caf\ufffd one"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_json_lines(tmp_path, name):
+    (tmp_path / name).write_text('{"body": "one", "text": "other"}\n{"body": "two\\nlines"}\n', encoding="utf-8")
+    assert documents(tmp_path, text_key="body") == ["one", "two\nlines"]
+
+
+def test_parquet_without_nulls(tmp_path):
+    polars.DataFrame({"text": ["one", None, "two"], "other": [1, 2, 3]}).write_parquet(tmp_path / "a.parquet")
+    assert documents(tmp_path) == ["one", "two"]
+
+
+def test_wordnet_definitions_and_examples(tmp_path):
+    (tmp_path / "data.noun").write_bytes(NOUN.encode("latin-1"))
+    assert documents(tmp_path) == ["that which exists", "it exists", "café too", "a separate object"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.txt.gz", "one\n\ntwo\n", ["one", "two"]),
+        ("a.json.gz", '{"text": "one"}\n', ["one"]),
+        ("data.adv.gz", NOUN, ["that which exists", "it exists", "café too", "a separate object"]),
+    ],
+)
+def test_compressed_files(tmp_path, name, content, expected):
+    (tmp_path / name).write_bytes(gzip.compress(content.encode("latin-1")))
+    assert documents(tmp_path) == expected
+
+
+def test_a_gzip_file_that_is_cut_short_is_named(tmp_path):
+    whole = gzip.compress("\n\n".join(str(i**5) for i in range(5000)).encode())
+    (tmp_path / "cut.txt.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"cut\.txt\.gz: expected a whole gzip file"):
+        documents(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"x" * 999)[:12] + b"\xff" * 30])
+def test_a_file_that_is_no_gzip_is_named(tmp_path, content):
+    (tmp_path / "bad.txt.gz").write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.txt\.gz: expected a whole gzip file"):
+        documents(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["{", '{"body": "x"}', "[1]", '"text"', '{"text": 5}', '{"text": null}', ""])
+def test_a_bad_json_line_is_named_with_its_number(tmp_path, line):
+    (tmp_path / "bad.jsonl").write_text('{"text": "one"}\n' + line + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"bad\.jsonl, line 2: expected .*'text'"):
+        documents(tmp_path)
+
+
+def test_a_parquet_file_without_the_column_is_named(tmp_path):
+    polars.DataFrame({"body": ["one"]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: expected a column 'text', found \['body'\]"):
+        documents(tmp_path)
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path):
+    polars.DataFrame({"text": ["one", "two"]}).write_parquet(tmp_path / "cut.parquet")
+    whole = (tmp_path / "cut.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[:-20])
+    with pytest.raises(InputError, match=r"cut\.parquet"):
+        documents(tmp_path)
+
+
+def test_a_parquet_column_that_is_no_text_is_named(tmp_path):
+    polars.DataFrame({"text": [1, 2]}).write_parquet(tmp_path / "numbers.parquet")
+    with pytest.raises(InputError, match=r"numbers\.parquet"):
+        documents(tmp_path)
+
+
+def test_files_of_all_folders_are_read_in_order_and_unknown_endings_passed_over(tmp_path):
+    for name in ["b.txt", "a/z.txt", "a/y.jsonl", "LICENSE", "a/page.html"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps({"text": name}))
+    assert [name.removeprefix(f"{tmp_path}/") for name in local_files(tmp_path)] == ["a/y.jsonl", "a/z.txt", "b.txt"]
+    assert list(local_files(tmp_path / "b.txt")) == [str(tmp_path / "b.txt")]
+    assert reader_of("page.html") is None
+
+
+@pytest.mark.parametrize("name", ["nowhere", "page.html", "."])
+def test_nothing_to_read_is_a_mistake_that_names_the_path(tmp_path, name):
+    (tmp_path / "page.html").touch()
+    with pytest.raises(InputError, match=r"expected .*file.*, found (nothing|none)") as raised:
+        local_files(tmp_path / name)
+    assert str(tmp_path / name) in str(raised.value)
+
+
+@pytest.fixture
+def three_files(tmp_path):
+    """Three files of 30 documents each, named after their file and place."""
+    for name in "abc":
+        lines = (json.dumps({"text": f"{name}{i}"}) for i in range(30))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_a_limit_takes_an_equal_share_from_the_beginning_of_each_file(three_files):
+    found = documents(three_files, limit=12)
+    assert sorted(found) == sorted(f"{name}{i}" for name in "abc" for i in range(4))
+
+
+def test_a_limit_that_the_files_do_not_divide_is_still_the_most_that_is_read(three_files):
+    assert len(documents(three_files, limit=10)) <= 10
+
+
+def test_with_more_files_than_documents_wanted_the_seed_chooses_the_files(three_files):
+    chosen = {tuple(documents(three_files, limit=2, seed=seed)) for seed in range(20)}
+    assert len(chosen) > 1
+    assert all(len(pair) == 2 and all(name.endswith("0") for name in pair) for pair in chosen)
+    assert documents(three_files, limit=2, seed=3) == documents(three_files, limit=2, seed=3)
+
+
+def test_without_a_limit_everything_is_read(three_files):
+    assert len(documents(three_files)) == 90

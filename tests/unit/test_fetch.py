@@ -1,0 +1,163 @@
+"""Fetching out of a package index: a real one of static pages, served from this machine."""
+
+import hashlib
+import io
+import tarfile
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import fetch
+import pytest
+
+from lib.command import InputError
+from lib.files import sha256
+from lib.sources import parse_source
+
+FILES = {"tiny/data/a.txt": b"one", "tiny/data/sub/b.txt": b"two", "tiny/database/c.txt": b"three"}
+
+
+def wheel(files: dict[str, bytes]) -> bytes:
+    """The bytes of a zip with these files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+def sdist(files: dict[str, bytes]) -> bytes:
+    """The bytes of a tar.gz with these files under one top folder, and a link beside them."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"tiny-1.0/{name}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+        link = tarfile.TarInfo("tiny-1.0/tiny/data/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return content.getvalue()
+
+
+WHEEL, SDIST = "tiny-1.0-py3-none-any.whl", "tiny-1.0.tar.gz"
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A function that puts distributions on the index; promised hashes may be given instead of the right ones."""
+    root = tmp_path / "index"
+    (root / "simple" / "tiny").mkdir(parents=True)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=root))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    def put(distributions: dict[str, bytes], promised: str | None = None) -> str:
+        links = ""
+        for name, content in distributions.items():
+            (root / name).write_bytes(content)
+            digest = promised or hashlib.sha256(content).hexdigest()
+            links += f'<a href="/{name}#sha256={digest}">{name}</a>\n'
+        (root / "simple" / "tiny" / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
+        return digest
+
+    yield put
+    server.shutdown()
+    server.server_close()
+
+
+def fetched(tmp_path, source: str) -> dict[str, bytes]:
+    """Run the script, and give the files of its output folder."""
+    output = tmp_path / "out" / "folder"
+    fetch.main(["--source", source, "--output", str(output)])
+    assert list(output.parent.iterdir()) == [output]
+    return {p.relative_to(output).as_posix(): p.read_bytes() for p in output.rglob("*") if p.is_file()}
+
+
+def refused(tmp_path, source: str, words: str) -> None:
+    """Run the script; it must refuse with these words and leave nothing."""
+    with pytest.raises(InputError, match=words):
+        fetched(tmp_path, source)
+    assert list((tmp_path / "out").glob("*")) == []
+
+
+@pytest.mark.parametrize(("name", "make"), [(WHEEL, wheel), (SDIST, sdist)])
+def test_a_folder_out_of_a_distribution(tmp_path, index, name, make):
+    digest = index({name: make(FILES)})
+    assert fetched(tmp_path, f"package:tiny==1.0/tiny/data@{digest}") == {"a.txt": b"one", "sub/b.txt": b"two"}
+
+
+@pytest.mark.parametrize(("name", "make"), [(WHEEL, wheel), (SDIST, sdist)])
+def test_one_file_out_of_a_distribution(tmp_path, index, name, make):
+    digest = index({name: make(FILES)})
+    assert fetched(tmp_path, f"package:tiny==1.0/tiny/data/sub/b.txt@{digest}") == {"b.txt": b"two"}
+
+
+def test_the_hash_chooses_among_the_distributions(tmp_path, index):
+    content = wheel({"tiny/data/a.txt": b"of the wheel"})
+    index({SDIST: sdist(FILES), WHEEL: content, "tiny-1.0-cp39-cp39-win_amd64.whl": wheel(FILES)})
+    source = f"package:tiny==1.0/tiny/data@{hashlib.sha256(content).hexdigest()}"
+    assert fetched(tmp_path, source) == {"a.txt": b"of the wheel"}
+
+
+def test_a_hash_that_the_index_does_not_have_is_refused(tmp_path, index):
+    index({WHEEL: wheel(FILES)})
+    refused(tmp_path, f"package:tiny==1.0/tiny@{'0' * 64}", f"tiny==1.0: the index has no file with sha256 {'0' * 64}")
+
+
+def test_a_package_that_the_index_does_not_have_is_refused(tmp_path, index):
+    refused(tmp_path, f"package:unknown==1.0/tiny@{'0' * 64}", "package unknown==1.0")
+
+
+def test_bytes_that_do_not_match_the_hash_are_refused(tmp_path, index):
+    index({WHEEL: wheel(FILES)}, promised="1" * 64)
+    refused(tmp_path, f"package:tiny==1.0/tiny@{'1' * 64}", f"{WHEEL}: expected sha256 {'1' * 64}, found ")
+
+
+@pytest.mark.parametrize(("name", "make"), [(WHEEL, wheel), (SDIST, sdist)])
+def test_a_path_that_the_distribution_lacks_is_refused(tmp_path, index, name, make):
+    digest = index({name: make(FILES)})
+    refused(tmp_path, f"package:tiny==1.0/tiny/dat@{digest}", f"{name}: expected 'tiny/dat' in it, found no such")
+
+
+@pytest.mark.parametrize(("name", "make"), [(WHEEL, wheel), (SDIST, sdist)])
+def test_a_member_that_leaves_its_folder_is_refused(tmp_path, index, name, make):
+    digest = index({name: make(FILES | {"tiny/data/../../../evil": b"evil"})})
+    refused(tmp_path, f"package:tiny==1.0/tiny/data@{digest}", "leaves its folder")
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_an_output_of_before_stays_when_a_fetch_fails(tmp_path, index):
+    digest = index({WHEEL: wheel(FILES)})
+    before = fetched(tmp_path, f"package:tiny==1.0/tiny@{digest}")
+    with pytest.raises(InputError):
+        fetched(tmp_path, f"package:tiny==1.0/nothing@{digest}")
+    assert fetched(tmp_path, f"package:tiny==1.0/tiny@{digest}") == before
+
+
+def test_a_path_is_not_fetched(tmp_path):
+    refused(tmp_path, f"path:{tmp_path}", "a path: needs no fetching")
+
+
+def test_the_index_is_the_one_that_pip_is_set_up_to_use(monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_INDEX_URL", "https://one.example/simple")
+    assert fetch.package_index() == ["https://one.example/simple"]
+    monkeypatch.delenv("PIP_INDEX_URL")
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://two.example/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    assert fetch.package_index() == ["https://two.example/simple"]
+
+
+def test_download_and_unpack_are_whole_files(tmp_path, index):
+    digest = index({WHEEL: wheel(FILES)})
+    archive = fetch.download_distribution(parse_source(f"package:tiny==1.0/tiny@{digest}"), tmp_path)
+    assert sha256(archive) == digest
+    assert fetch.unpack(archive, "tiny", tmp_path / "target") == 3
+    assert (tmp_path / "target" / "database" / "c.txt").read_bytes() == b"three"

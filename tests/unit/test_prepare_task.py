@@ -1,0 +1,158 @@
+"""Custom tasks: every raw format to the splits that mteb reads."""
+
+import json
+
+import polars
+import prepare_task
+import pytest
+
+from lib.command import InputError
+
+
+def prepared(tmp_path, source, task_type, form="table") -> dict[str, list[dict]]:
+    """Run the script; the rows of each split it wrote."""
+    output = tmp_path / "prepared"
+    argv = ["--name", "Mine", "--source", str(source), "--type", task_type, "--format", form, "--output", str(output)]
+    prepare_task.main(argv)
+    return {path.stem: polars.read_parquet(path).to_dicts() for path in output.iterdir()}
+
+
+STS = [{"sentence1": f"one {i}", "sentence2": f"two {i}", "score": i / 2} for i in range(4)]
+LABELLED = [{"text": f"text {i}", "label": i % 2, "split": "train" if i < 6 else "test"} for i in range(10)]
+
+
+def write_table(path, rows: list[dict]):
+    """Write rows as what the path's ending says."""
+    frame = polars.DataFrame(rows)
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    elif path.suffix == ".jsonl":
+        frame.write_ndjson(path)
+    else:
+        frame.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.tsv", "rows.jsonl"])
+def test_a_table_without_splits_is_the_test_split(tmp_path, name):
+    assert prepared(tmp_path, write_table(tmp_path / name, STS), "STS") == {"test": STS}
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv"])
+def test_a_table_with_splits(tmp_path, name):
+    splits = prepared(tmp_path, write_table(tmp_path / name, LABELLED), "Classification")
+    expected = [{"text": row["text"], "label": row["label"]} for row in LABELLED]
+    assert splits == {"train": expected[:6], "test": expected[6:]}
+
+
+def test_a_table_in_a_folder_is_found(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "LICENSE").touch()
+    write_table(folder / "rows.tsv", STS)
+    assert prepared(tmp_path, folder, "STS") == {"test": STS}
+
+
+def test_scores_that_are_whole_numbers_for_long_may_be_fractions_later(tmp_path):
+    rows = [{"sentence1": "a", "sentence2": "b", "score": 1} for _ in range(150)]
+    lines = ["sentence1,sentence2,score", *("a,b,1" for _ in rows), "c,d,0.5"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    splits = prepared(tmp_path, tmp_path / "rows.csv", "STS")
+    assert [row["score"] for row in splits["test"]] == [1] * 150 + [0.5]
+
+
+def test_another_column_may_begin_with_many_empty_cells(tmp_path):
+    rows = [{**row, "note": None} for row in STS * 50] + [{**STS[0], "note": "looked up twice"}]
+    assert len(prepared(tmp_path, write_table(tmp_path / "rows.parquet", rows), "STS")["test"]) == 201
+
+
+@pytest.mark.parametrize(
+    ("task_type", "rows", "words"),
+    [
+        ("STS", [{"sentence1": "a", "sentence2": "b"}], r"task Mine: test row 1: expected a value for \['score'\]"),
+        ("STS", [*STS, {**STS[0], "score": None}], r"task Mine: test row 5: expected a value for \['score'\]"),
+        ("PairClassification", STS, r"task Mine: test row 1: expected a value for \['labels'\]"),
+        ("Classification", LABELLED[6:], r"task Mine: expected rows in the split 'train', found none"),
+        ("Classification", LABELLED[:6], r"task Mine: expected rows in the split 'test', found none"),
+    ],
+)
+def test_what_mteb_would_miss_is_named_with_task_and_row(tmp_path, task_type, rows, words):
+    with pytest.raises(InputError, match=words):
+        prepared(tmp_path, write_table(tmp_path / "rows.parquet", rows), task_type)
+    assert not (tmp_path / "prepared").exists()
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl"])
+def test_a_damaged_table_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes(b'{"a": \x00')
+    with pytest.raises(InputError, match=rf"({name}|task Mine)"):
+        prepared(tmp_path, tmp_path / name, "STS")
+
+
+@pytest.mark.parametrize("form", sorted(prepare_task.FORMATS))
+def test_a_folder_without_the_raw_file_is_named(tmp_path, form):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=f"{tmp_path / 'empty'}"):
+        prepared(tmp_path, tmp_path / "empty", "STS", form)
+
+
+def test_splits_by_hash_are_disjoint_whole_and_independent_of_other_rows():
+    rows = [{"text": f"text {i}"} for i in range(1000)]
+    splits = prepare_task.split_by_hash(rows, "text")
+    train, test = ({row["text"] for row in splits[name]} for name in ["train", "test"])
+    assert not train & test
+    assert len(train | test) == 1000
+    assert 400 < len(test) < 600
+    fewer = prepare_task.split_by_hash(rows[::-3], "text")
+    assert {row["text"] for row in fewer["test"]} <= test
+
+
+def test_trec_keeps_the_coarse_classes_and_drops_repeated_and_doubly_labelled_questions(tmp_path):
+    classes = ["LOC", "ABBR", "NUM"]
+    lines = [f"{classes[i % 3]}:fine{i % 2} What is number {i} caf\xe9 ?" for i in range(60)]
+    lines += [lines[0], "NUM:count Who is twice here ?", "LOC:city Who is twice here ?"]
+    (tmp_path / "question_labels.txt").write_text("\n".join(lines) + "\n", encoding="latin-1")
+    splits = prepared(tmp_path, tmp_path, "Classification", "trec")
+    found = {row["text"]: row["label"] for row in splits["train"] + splits["test"]}
+    names = sorted(classes)
+    assert found == {f"What is number {i} café ?": names.index(classes[i % 3]) for i in range(60)}
+    assert len(splits["train"]) + len(splits["test"]) == 60
+
+
+def test_amazon_snippets_are_positive_or_negative_and_neutral_ones_left_out(tmp_path):
+    folder = tmp_path / "hutto_ICWSM_2014"
+    folder.mkdir()
+    lines = ["id\tmean\ttext"]
+    lines += [f"{i}\t{(-1) ** i * (1 + i / 20)}\tsnippet {i}" for i in range(40)]
+    lines += ["90\t0.99\tneutral", "91\t-0.5\tneutral too", "a line of another form"]
+    (folder / "amazonReviewSnippets_GroundTruth.txt").write_text("\n".join(lines))
+    splits = prepared(tmp_path, tmp_path, "Classification", "amazon_snippets")
+    found = {row["text"]: row["label"] for row in splits["train"] + splits["test"]}
+    assert found == {f"snippet {i}": 1 - i % 2 for i in range(40)}
+
+
+def test_privacy_policy(tmp_path):
+    rows = [{"question": f"q{i}", "context": f"c{i}", "answer": answer} for i, answer in enumerate(["True", "False"])]
+    (tmp_path / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert prepared(tmp_path, tmp_path, "PairClassification", "privacy_policy")["test"] == [
+        {"sentence1": "q0", "sentence2": "c0", "labels": 1},
+        {"sentence1": "q1", "sentence2": "c1", "labels": 0},
+    ]
+
+
+@pytest.mark.parametrize("triangle", ["1 .1 .2\n0 1 .3\n0 0 1\n", "1 0 0\n.1 1 0\n.2 .3 1\n"])
+def test_lee_has_each_pair_once_with_its_rating(tmp_path, triangle):
+    (tmp_path / "lee.cor").write_text("zero\none\ntwo\n")
+    (tmp_path / "similarities0-1.txt").write_text(triangle)
+    (rows,) = prepared(tmp_path, tmp_path, "STS", "lee").values()
+    found = {frozenset([row["sentence1"], row["sentence2"]]): row["score"] for row in rows}
+    assert found == {frozenset(["zero", "one"]): 0.1, frozenset(["zero", "two"]): 0.2, frozenset(["one", "two"]): 0.3}
+    assert len(rows) == 3
+
+
+def test_wordsim353(tmp_path):
+    (tmp_path / "wordsim353.tsv").write_text("# a comment\n# Word 1\tWord 2\tmean\nlove\tsex\t6.77\ntiger\tcat\t7\n")
+    assert prepared(tmp_path, tmp_path, "STS", "wordsim353")["test"] == [
+        {"sentence1": "love", "sentence2": "sex", "score": 6.77},
+        {"sentence1": "tiger", "sentence2": "cat", "score": 7.0},
+    ]

@@ -1,0 +1,151 @@
+"""The sample of training sentences."""
+
+import json
+import random
+import unicodedata
+
+import polars
+import pytest
+import sentences as script
+
+from lib.command import InputError
+from lib.files import sha256
+
+DROPPED = ["too_short", "too_long", "no_letters", "duplicate", "not_sampled"]
+
+
+def sampled(documents, count, seed=0):
+    return script.sample(documents, count, 5, 60, seed)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ("The boat left. The tide rose.", ["The boat left.", "The tide rose."]),
+        ("Dr. Smith paid 3.50 for it. He left.", ["Dr. Smith paid 3.50 for it.", "He left."]),
+        ("A heading\n\nThen a sentence", ["A heading", "Then a sentence"]),
+        (" \n\n", []),
+    ],
+)
+def test_documents_are_split_into_sentences(document, expected):
+    assert [sentence.strip() for sentence in script.split_sentences(document)] == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("  two\t words\u00a0here \n", "two words here"),
+        ("nul\x00l\x1b and\x9f\ufeff more", "nul l and more"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("lone \ud800surrogate\udfff", "lone surrogate"),
+        ("東京 – naïve 😀", "東京 – naïve 😀"),
+    ],
+)
+def test_cleaning(raw, expected):
+    cleaned = script.clean(raw)
+    assert cleaned == expected
+    assert unicodedata.is_normalized("NFC", cleaned)
+    cleaned.encode("utf-8")
+
+
+def test_a_document_with_a_lone_surrogate_is_cleaned_not_a_crash():
+    kept, _ = sampled(["The boat \ud800 left the old harbour. The quiet tide rose under it."], 2)
+    assert sorted(kept) == ["The boat left the old harbour.", "The quiet tide rose under it."]
+
+
+def test_a_sentences_place_depends_on_its_folded_text_and_the_seed():
+    assert script.place("The Straße", 1) == script.place("the STRASSE", 1)
+    assert script.place("The boat", 1) != script.place("The boat", 2)
+    assert script.place("The boat", 1) != script.place("The boats", 1)
+
+
+def test_the_sample_does_not_depend_on_the_order_of_the_documents(sentences):
+    shuffled = random.Random(1).sample(sentences, len(sentences))
+    assert shuffled != sentences
+    joined = [" ".join(shuffled[:150]), "\n".join(shuffled[150:])]
+    kept = sampled(sentences, 100)[0]
+    assert len(set(kept)) == 100
+    assert sampled(shuffled, 100)[0] == kept
+    assert sampled(joined, 100)[0] == kept
+
+
+def test_the_sample_does_not_depend_on_the_order_of_sentences_that_differ_in_case():
+    documents = ["The boat left the harbour.", "THE BOAT LEFT THE HARBOUR."]
+    assert sampled(documents, 1)[0] == sampled(documents[::-1], 1)[0]
+
+
+def test_a_smaller_sample_is_the_beginning_of_a_larger_one(sentences):
+    large = sampled(sentences, 300)[0]
+    assert sampled(sentences, 50)[0] == large[:50]
+    assert sampled(sentences, 1)[0] == large[:1]
+
+
+def test_another_seed_gives_another_sample(sentences):
+    assert set(sampled(sentences, 100, seed=0)[0]) != set(sampled(sentences, 100, seed=1)[0])
+
+
+def test_sentences_that_are_no_use_are_dropped_and_counted():
+    documents = [
+        "One two three four five. One two three four.",
+        "ONE TWO three four five.",
+        "1 2 3 4 5 6.",
+        "word " * 60 + "word.",
+        "word " * 59 + "word.",
+    ]
+    kept, counts = sampled(documents, 10)
+    assert sorted(kept) == ["One two three four five.", ("word " * 60)[:-1] + "."]
+    expected = dict(documents=5, sentences=6, too_short=1, too_long=1, no_letters=1, duplicate=1, not_sampled=0, kept=2)
+    assert counts == expected
+
+
+@pytest.mark.parametrize("count", [1, 20, 400, 1000])
+def test_counts_add_up(sentences, count):
+    documents = [*sentences, *(text.upper() for text in sentences[::3]), "Too short.", "1 2 3 4 5 6 7"]
+    kept, counts = sampled(documents, count)
+    assert counts["sentences"] == len(documents) == counts["documents"]
+    assert counts["sentences"] == sum(counts[name] for name in DROPPED) + counts["kept"]
+    assert counts["kept"] == len(kept) == min(count, 400)
+
+
+@pytest.fixture
+def arguments(tmp_path, sentences):
+    """The command line for 100 sentences in shards of 40 out of two files, and the shards."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.txt").write_text("\n\n".join(sentences[:300]))
+    (source / "b.txt").write_text("\n\n".join(sentences[200:]))
+    shards = [tmp_path / "out" / f"{i:05}.parquet" for i in range(3)]
+    argv = ["--sources", json.dumps([f"path:{source}"]), "--paths", str(source), "--shard-size", "40", "--seed", "5"]
+    argv += ["--shards", *map(str, shards), "--manifest", str(tmp_path / "out" / "manifest.json")]
+    return argv, shards
+
+
+def test_main_writes_shards_without_duplicates_and_a_manifest_with_their_hashes(arguments, sentences, tmp_path):
+    argv, shards = arguments
+    script.main([*argv, "--count", "100"])
+    parts = [polars.read_parquet(shard)["text"].to_list() for shard in shards]
+    assert [len(part) for part in parts] == [40, 40, 20]
+    written = [text for part in parts for text in part]
+    assert written == sampled(sentences, 100, seed=5)[0]
+    assert len({text.casefold() for text in written}) == 100
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["shards"] == {shard.name: sha256(shard) for shard in shards}
+    assert manifest["sources"] == [f"path:{tmp_path / 'source'}"]
+    assert manifest["seed"] == 5
+    assert manifest["counts"]["duplicate"] == 100
+    assert manifest["counts"]["kept"] == 100
+
+
+def test_main_reads_no_more_documents_than_asked_for(arguments, sentences, tmp_path):
+    argv, _ = arguments
+    script.main([*argv, "--count", "100", "--documents", "220"])
+    written = polars.concat([polars.read_parquet(shard) for shard in arguments[1]])["text"].to_list()
+    assert set(written) <= set(sentences[:110]) | set(sentences[200:310])
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]["documents"] == 220
+
+
+def test_too_few_sentences_is_a_mistake_and_leaves_no_files(arguments, tmp_path):
+    argv, _ = arguments
+    with pytest.raises(InputError, match=r"corpus: expected 401 distinct sentences, found 400 in 500 documents"):
+        script.main([*argv, "--count", "401"])
+    assert not (tmp_path / "out").exists()
