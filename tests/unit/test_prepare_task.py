@@ -3,9 +3,9 @@
 import json
 
 import polars
-import prepare_task
 import pytest
 
+import prepare_task
 from lib.command import InputError
 
 
@@ -23,7 +23,7 @@ LABELLED = [{"text": f"text {i}", "label": i % 2, "split": "train" if i < 6 else
 
 def write_table(path, rows: list[dict]):
     """Write rows as what the path's ending says."""
-    frame = polars.DataFrame(rows)
+    frame = polars.DataFrame(rows, infer_schema_length=None)
     if path.suffix == ".parquet":
         frame.write_parquet(path)
     elif path.suffix == ".jsonl":

@@ -6,8 +6,8 @@ import unicodedata
 
 import polars
 import pytest
-import sentences as script
 
+import sentences as script
 from lib.command import InputError
 from lib.files import sha256
 

@@ -1,0 +1,52 @@
+"""Quantisation to int8 and clustered vocabularies."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import distilled, write_shard
+
+import quantize
+from lib.command import InputError
+from lib.static_model import load_static_model
+
+
+@pytest.fixture(scope="module")
+def model_folder(teacher_folder, tmp_path_factory):
+    return distilled(teacher_folder, tmp_path_factory.mktemp("model") / "distilled")
+
+
+def run(model_folder, sentences, tmp_path, *arguments):
+    shard = write_shard(tmp_path / "00000.parquet", sentences)
+    output = tmp_path / "int8"
+    quantize.main(["--model", str(model_folder), "--sentences", str(shard), "--output", str(output), *arguments])
+    return load_static_model(output), json.loads((output / "quantization.json").read_text())
+
+
+def test_int8_is_small_and_close(model_folder, sentences, tmp_path):
+    model, report = run(model_folder, sentences, tmp_path)
+    assert model.embedding.dtype == np.int8
+    assert report["bytes"] < report["float32_bytes"] / 3
+    change = 1 - quantize.cosines(load_static_model(model_folder).encode(sentences), model.encode(sentences))
+    assert report["cosine_change_max"] == pytest.approx(change.max())
+    assert report["cosine_change_mean"] == pytest.approx(change.mean())
+    assert change.max() < 0.05
+
+
+def test_clusters_share_vectors_among_tokens(model_folder, sentences, tmp_path):
+    model, report = run(model_folder, sentences, tmp_path, "--clusters", "20")
+    assert model.embedding.shape == (20, 16)
+    assert len(model.tokens) > 20
+    assert report["clusters"] == 20
+
+
+def test_more_clusters_than_tokens_are_refused(model_folder, sentences, tmp_path):
+    with pytest.raises(InputError, match="clusters: 100000 asked for"):
+        run(model_folder, sentences, tmp_path, "--clusters", "100000")
+    assert not (tmp_path / "int8").exists()
+
+
+def test_cosines():
+    left = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    right = np.array([[0.0, 2.0], [3.0, 3.0], [1.0, 0.0]])
+    assert quantize.cosines(left, right) == pytest.approx([0.0, 1.0, 0.0])

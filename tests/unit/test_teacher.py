@@ -1,0 +1,170 @@
+"""The teacher's embeddings, the check before the work, and the shards of embeddings."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from helpers import write_shard
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, AutoTokenizer
+
+import embed
+from lib.command import InputError
+from lib.shards import read_embeddings, read_sentences
+from lib.teacher import POOLINGS, Teacher, has_fast_bfloat16
+from lib.teacher_folder import check_folder
+
+MAX_LENGTH = 32
+
+
+def naive(folder, sentences: list[str], pooling: str) -> np.ndarray:
+    """One sentence at a time, without padding, in float32."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    rows = []
+    for sentence in sentences:
+        ids = tokenizer(sentence, truncation=True, max_length=MAX_LENGTH, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = model(**ids).last_hidden_state[0]
+        chosen = {"mean": hidden[1:-1], "mean-with-special": hidden, "cls": hidden[:1], "last": hidden[-1:]}[pooling]
+        rows.append(chosen.mean(0).numpy())
+    return np.stack(rows)
+
+
+def cosine(left, right):
+    left, right = np.float64(left), np.float64(right)
+    return (left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
+
+
+@pytest.fixture(scope="module")
+def uneven(sentences):
+    """60 sentences of very different lengths, in no order, some longer than what is read."""
+    chance = random.Random(0)
+    return [" ".join(chance.sample(sentences, chance.choice([1, 1, 2, 6]))) for _ in range(60)]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_embeddings_equal_the_naive_ones_in_the_sentences_order(teacher_folder, uneven, monkeypatch, pooling):
+    monkeypatch.setitem(Teacher.embed.__globals__["TOKENS_PER_BATCH"], "cpu", 100)
+    found = Teacher(teacher_folder, MAX_LENGTH, pooling, "cpu").embed(uneven)
+    expected = naive(teacher_folder, uneven, pooling)
+    assert found.shape == (60, 32) and found.dtype == np.float32
+    assert cosine(found, expected).min() >= 0.999
+    np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_a_sentence_without_tokens_is_zero_and_its_neighbours_are_not(teacher_folder):
+    found = Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").embed(["the boat", "", "the field"])
+    assert found.any(axis=1).tolist() == [True, False, True]
+
+
+def test_batches_hold_every_row_once_longest_first_within_the_budget(teacher_folder):
+    lengths = np.array([3, 4000, 9, 5000, 2000, 9, 100])
+    parts = list(Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").batches(lengths))
+    order = np.concatenate(parts)
+    assert sorted(order.tolist()) == list(range(7))
+    assert (np.diff(lengths[order]) <= 0).all()
+    assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= 4096 for rows in parts)
+    assert len(parts) < 7
+
+
+def test_weights_are_bfloat16_just_where_the_hardware_has_it(teacher_folder):
+    expected = torch.bfloat16 if has_fast_bfloat16("cpu") else torch.float32
+    assert Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").model.dtype == expected
+
+
+@pytest.fixture
+def copied(teacher_folder, tmp_path):
+    """A copy of the teacher to damage."""
+    return shutil.copytree(teacher_folder, tmp_path / "copied")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_folder_without_one_of_its_files_is_refused(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(InputError, match=f"expected the file {name}, found none"):
+        Teacher(copied, MAX_LENGTH, "mean", "cpu")
+
+
+def test_damaged_weights_are_refused(copied):
+    whole = (copied / "model.safetensors").read_bytes()
+    (copied / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cannot be loaded"):
+        Teacher(copied, MAX_LENGTH, "mean", "cpu")
+
+
+def test_the_hidden_size_is_read_and_has_to_be_there(copied):
+    assert check_folder(copied) == 32
+    config = json.loads((copied / "config.json").read_text())
+    del config["hidden_size"]
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"config\.json: expected a number under hidden_size, found None"):
+        check_folder(copied)
+
+
+def test_a_width_beyond_the_teacher_is_refused(teacher_folder):
+    assert check_folder(teacher_folder, 32) == 32
+    with pytest.raises(InputError, match="dimensions: 33 asked for, expected at most the 32 of the teacher"):
+        check_folder(teacher_folder, 33)
+
+
+def test_more_tokens_than_the_teacher_reads_are_refused(teacher_folder):
+    with pytest.raises(InputError, match=r"teacher\.max_length: 65, expected at most the teacher's 64 positions"):
+        Teacher(teacher_folder, 65, "mean", "cpu")
+
+
+def test_a_teacher_of_no_numbers_is_refused(copied, tmp_path, sentences):
+    weights = load_file(copied / "model.safetensors")
+    save_file({name: torch.full_like(w, float("nan")) for name, w in weights.items()}, copied / "model.safetensors")
+    shard, output = write_shard(tmp_path / "00000.parquet", sentences[:5]), tmp_path / "00000.npy"
+    with pytest.raises(InputError, match=r"embed 00000: row \d: expected a finite embedding"):
+        embed.main(["--sentences", str(shard), "--teacher", str(copied), "--max-length", "32", "--output", str(output)])
+    assert not output.exists()
+
+
+def test_embed_writes_a_row_of_float16_for_each_sentence(teacher_folder, tmp_path, sentences):
+    shard = write_shard(tmp_path / "00000.parquet", sentences[:50])
+    output = tmp_path / "out" / "00000.npy"
+    embed.main(
+        ["--sentences", str(shard), "--teacher", str(teacher_folder), "--max-length", "64", "--output", str(output)]
+    )
+    found = np.load(output)
+    assert found.dtype == np.float16 and found.shape == (50, 32)
+    assert cosine(found, naive(teacher_folder, sentences[:50], "mean")).min() >= 0.999
+
+
+def test_an_embedding_too_large_for_float16_is_refused_by_its_row(tmp_path):
+    embeddings = np.ones((3, 2), dtype=np.float32)
+    embeddings[1, 1] = 1e6
+    with np.errstate(over="ignore"), pytest.raises(InputError, match=r"0\.parquet: row 1: expected a finite"):
+        embed.save_embeddings(embeddings, tmp_path / "0.parquet", tmp_path / "0.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_shard_of_sentences_is_named(teacher_folder, tmp_path, sentences):
+    shard = write_shard(tmp_path / "bad.parquet", sentences)
+    shard.write_bytes(shard.read_bytes()[:-50])
+    output = tmp_path / "bad.npy"
+    with pytest.raises(InputError, match=r"bad\.parquet: expected a parquet file"):
+        embed.main(
+            ["--sentences", str(shard), "--teacher", str(teacher_folder), "--max-length", "64", "--output", str(output)]
+        )
+    assert not output.exists()
+
+
+def test_an_empty_shard_of_sentences_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"0\.parquet: expected sentences, found none"):
+        read_sentences(write_shard(tmp_path / "0.parquet", []))
+
+
+def test_embeddings_that_are_cut_short_or_of_other_rows_are_named(tmp_path):
+    path = tmp_path / "0.npy"
+    np.save(path, np.arange(6, dtype=np.float16).reshape(3, 2))
+    assert read_embeddings(path, 3).tolist() == [[0, 1], [2, 3], [4, 5]]
+    with pytest.raises(InputError, match=r"0\.npy: expected 4 rows, one a sentence, found the shape \(3, 2\)"):
+        read_embeddings(path, 4)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"0\.npy: expected a whole npy file"):
+        read_embeddings(path, 3)

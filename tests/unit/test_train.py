@@ -1,0 +1,224 @@
+"""Losses, and the training of a static model."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import distilled, write_shard
+from model2vec import StaticModel
+
+import train
+from lib.command import InputError
+from lib.files import sha256
+from lib.losses import contrastive_loss, similarity_loss
+
+RECIPE = train.Recipe("similarity", 0.1, 1.0, batch_size=16, learning_rate=0.01, epochs=3, patience=3, seed=0)
+
+
+def random_rows(rows, width, seed):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32))
+
+
+def cosine_matrix(left, right):
+    left, right = left.numpy().astype(float), right.numpy().astype(float)
+    left /= np.linalg.norm(left, axis=1, keepdims=True)
+    return left @ (right / np.linalg.norm(right, axis=1, keepdims=True)).T
+
+
+@pytest.mark.parametrize(("temperature", "weight"), [(0.05, 1.0), (1.0, 0.0), (0.3, 5.0)])
+def test_similarity_loss_equals_the_naive_one(temperature, weight):
+    student, targets = random_rows(6, 4, 1), random_rows(6, 7, 2)
+    ours, theirs = cosine_matrix(student, student), cosine_matrix(targets, targets)
+    divergence = 0
+    for i in range(6):
+        others = [j for j in range(6) if j != i]
+        p, q = (np.exp(matrix[i, others] / temperature) for matrix in (theirs, ours))
+        p, q = p / p.sum(), q / q.sum()
+        divergence += (p * np.log(p / q)).sum() / 6
+    expected = divergence + weight * ((ours - theirs) ** 2).mean()
+    assert similarity_loss(student, targets, temperature, weight).item() == pytest.approx(expected, rel=1e-4)
+    assert expected > 0.01
+
+
+def test_similarity_loss_is_zero_for_the_targets_themselves_at_any_scale():
+    student = random_rows(8, 5, 0)
+    assert similarity_loss(student, 3 * student, 0.05, 1.0).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_contrastive_loss_equals_the_naive_cross_entropy():
+    student, targets = random_rows(6, 5, 1), random_rows(6, 5, 2)
+    logits = cosine_matrix(student, targets) / 0.2
+    expected = -np.mean([logits[i, i] - np.log(np.exp(logits[i]).sum()) for i in range(6)])
+    assert contrastive_loss(student, targets, 0.2).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_gather_equals_slicing():
+    chance = np.random.default_rng(0)
+    parts = [chance.integers(0, 99, size=size) for size in [3, 1, 0, 5, 2]]
+    tokens, offsets = np.concatenate(parts), np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    rows = np.array([4, 0, 3, 2, 0])
+    flat, starts = train.gather(tokens, offsets, rows)
+    assert [flat[a:b].tolist() for a, b in zip(starts, starts[1:], strict=False)] == [parts[i].tolist() for i in rows]
+
+
+def test_batches_are_whole():
+    assert [part.tolist() for part in train.batches(np.arange(7), 3)] == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_the_student_is_the_mean_of_its_token_vectors():
+    vectors = np.arange(8, dtype=np.float32).reshape(4, 2)
+    found = train.Student(vectors, head=False)(torch.tensor([0, 1, 3]), torch.tensor([0, 2, 3]))
+    assert found.tolist() == [[1, 2], [6, 7]]
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Made token ids of 200 sentences over 50 tokens, targets that depend on them, and vectors to begin with."""
+    chance = np.random.default_rng(0)
+    lengths = chance.integers(3, 9, size=200)
+    tokens = chance.integers(0, 50, size=lengths.sum())
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    truth = chance.normal(size=(50, 12))
+    targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in zip(offsets, offsets[1:], strict=False)])
+    return chance.normal(size=(50, 8)).astype(np.float32), tokens, offsets, targets.astype(np.float16)
+
+
+def trained(data, **changes):
+    return train.train(*data, replace(RECIPE, **changes), "cpu")
+
+
+@pytest.mark.parametrize("loss", ["similarity", "contrastive"])
+def test_the_held_out_loss_falls(data, loss):
+    vectors, tokens, offsets, targets = data
+    targets = targets[:, :8] if loss == "contrastive" else targets
+    _, report = train.train(vectors, tokens, offsets, targets, replace(RECIPE, loss=loss, epochs=6), "cpu")
+    losses = [point["validation_loss"] for point in report["curve"]]
+    assert losses[-1] < 0.9 * losses[0]
+    assert [point["epoch"] for point in report["curve"]] == list(range(7))
+    assert [point["step"] for point in report["curve"]] == [11 * i for i in range(7)]
+    assert (report["train_sentences"], report["validation_sentences"], report["stop"]) == (180, 20, "epochs")
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data):
+    first, again, other = (trained(data, seed=seed)[0] for seed in [1, 1, 2])
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+    assert first.shape == data[0].shape and first.dtype == np.float32
+
+
+def test_what_it_begins_with_is_not_changed(data):
+    before = data[0].copy()
+    trained(data)
+    assert (data[0] == before).all()
+
+
+def test_sentences_without_tokens_are_left_out(data):
+    vectors, tokens, offsets, targets = data
+    offsets = np.concatenate([offsets, [offsets[-1]] * 30])
+    wild = np.full((30, targets.shape[1]), np.nan, dtype=np.float16)
+    _, report = train.train(vectors, tokens, offsets, np.concatenate([targets, wild]), RECIPE, "cpu")
+    assert report["train_sentences"] + report["validation_sentences"] == 200
+    assert np.isfinite(report["curve"][-1]["validation_loss"])
+
+
+def test_a_batch_larger_than_the_data_is_refused(data):
+    with pytest.raises(InputError, match=r"training\.batch_size: 181, expected at most the 180 sentences"):
+        trained(data, batch_size=181)
+
+
+def test_too_few_sentences_to_hold_any_out_are_refused(data):
+    vectors, tokens, offsets, targets = data
+    with pytest.raises(InputError, match="sentences"):
+        train.train(vectors, tokens, offsets[:9], targets[:8], replace(RECIPE, batch_size=4), "cpu")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_loss_that_is_not_finite_is_refused(data):
+    vectors, tokens, offsets, targets = data
+    with pytest.raises(InputError, match="the loss is not finite after epoch 1"):
+        train.train(vectors, tokens, offsets, np.full_like(targets, np.nan), RECIPE, "cpu")
+
+
+def test_patience_stops_and_the_best_epoch_is_kept(data):
+    """With the vectors that the targets come from, nothing can get better."""
+    chance = np.random.default_rng(0)
+    _, tokens, offsets, _ = data
+    truth = chance.normal(size=(50, 12)).astype(np.float32)
+    targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in zip(offsets, offsets[1:], strict=False)])
+    recipe = replace(RECIPE, epochs=9, patience=2, learning_rate=0.1)
+    found, report = train.train(truth, tokens, offsets, targets, recipe, "cpu")
+    assert report["stop"] == "patience"
+    assert report["curve"][-1]["epoch"] == 2
+    assert (found == truth).all()
+
+
+@pytest.fixture(scope="module")
+def folders(teacher_folder, sentences, tmp_path_factory):
+    """A distilled model, two shards of 150 sentences, and made embeddings of them."""
+    folder = tmp_path_factory.mktemp("train")
+    chance = np.random.default_rng(0)
+    for i in range(2):
+        write_shard(folder / f"{i}.parquet", sentences[150 * i : 150 * (i + 1)])
+        np.save(folder / f"{i}.npy", chance.normal(3, 1, size=(150, 32)).astype(np.float16))
+    distilled(teacher_folder, folder / "distilled")
+    return folder
+
+
+def run_main(folders, output, *extra, count=280, **changes):
+    recipe = {"loss": "similarity", "temperature": 0.1, "similarity_weight": 1, "batch_size": 32, "seed": 0}
+    recipe |= {"learning_rate": 0.01, "epochs": 2, "patience": 2} | changes
+    argv = ["--student", folders / "distilled", "--sentences", folders / "0.parquet", folders / "1.parquet"]
+    argv += ["--count", count, "--output", output, *(extra or teacher_shards(folders))]
+    for name, value in recipe.items():
+        argv += ["--" + name.replace("_", "-"), value]
+    train.main([str(part) for part in argv])
+    return json.loads((output / "training.json").read_text())
+
+
+def teacher_shards(folders):
+    return ["--embeddings", folders / "0.npy", folders / "1.npy"]
+
+
+@pytest.mark.parametrize("loss", ["similarity", "contrastive"])
+def test_main_writes_a_model_and_how_it_was_trained(folders, tmp_path, loss):
+    report = run_main(folders, tmp_path / "model", loss=loss)
+    before, after = (StaticModel.from_pretrained(p) for p in [folders / "distilled", tmp_path / "model"])
+    assert after.tokens == before.tokens
+    assert after.embedding.shape == before.embedding.shape
+    assert report["train_sentences"] + report["validation_sentences"] == 280
+    assert len(report["curve"]) == 3
+    assert report["recipe"]["loss"] == loss
+    assert report["targets"] == "teacher"
+    assert report["model_sha256"] == sha256(tmp_path / "model" / "model.safetensors")
+    assert report["student_sha256"] == sha256(folders / "distilled" / "model.safetensors")
+    assert report["versions"]["torch"] == torch.__version__.partition("+")[0] or torch.__version__
+    assert np.allclose(np.linalg.norm(after.encode(["The boat under the wave."]), axis=1), 1, atol=1e-5)
+
+
+def test_main_learns_from_the_generation_before(folders, tmp_path):
+    """A generation that learns from the very model that it begins with has nothing to learn."""
+    report = run_main(folders, tmp_path / "model", "--previous", folders / "distilled")
+    assert report["targets"] == "previous generation"
+    assert report["curve"][0]["validation_loss"] < 0.05
+
+
+def test_main_gives_the_same_bytes_again(folders, tmp_path):
+    first, again = (run_main(folders, tmp_path / name)["model_sha256"] for name in ["first", "again"])
+    assert first == again
+
+
+def test_a_shard_with_fewer_embeddings_than_sentences_is_named(folders, tmp_path):
+    np.save(tmp_path / "short.npy", np.zeros((149, 32), dtype=np.float16))
+    with pytest.raises(InputError, match=r"short\.npy: expected 150 rows"):
+        run_main(folders, tmp_path / "model", "--embeddings", folders / "0.npy", tmp_path / "short.npy")
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_teachers_targets_are_centred_and_in_the_shards_order(folders):
+    shards = [folders / "0.npy", folders / "1.npy"]
+    found = train.teacher_targets(shards, [150, 150], 200)
+    rows = np.concatenate([np.load(shard) for shard in shards])[:200].astype(float)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, rows - rows.mean(0), atol=2e-3)
