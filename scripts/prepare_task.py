@@ -26,9 +26,9 @@ COLUMNS = {
 TEST_SHARE = 0.5
 READERS = {
     ".parquet": polars.read_parquet,
-    ".csv": polars.read_csv,
-    ".tsv": lambda path: polars.read_csv(path, separator="\t"),
-    ".jsonl": polars.read_ndjson,
+    ".csv": lambda path: polars.read_csv(path, infer_schema_length=None),
+    ".tsv": lambda path: polars.read_csv(path, separator="\t", infer_schema_length=None),
+    ".jsonl": lambda path: polars.read_ndjson(path, infer_schema_length=None),
 }
 
 Splits = dict[str, list[dict]]
@@ -153,7 +153,7 @@ def main(argv: list[str]) -> None:
     with replacing(args.output) as folder:
         folder.mkdir()
         for split, rows in splits.items():
-            polars.DataFrame(rows).write_parquet(folder / f"{split}.parquet")
+            polars.DataFrame(rows, infer_schema_length=None).write_parquet(folder / f"{split}.parquet")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ SPACE = re.compile(r"\s+")
 
 def split_sentences(document: str) -> Iterator[str]:
     """Split a document, line by line, into sentences (the library sentencex: abbreviations, initials, decimals)."""
-    for line in document.splitlines():
+    for line in CONTROL.sub(" ", document).splitlines():
         if line.strip():
             yield from sentencex.segment("en", line)
 
@@ -51,14 +51,15 @@ def sample(
 ) -> tuple[list[str], dict[str, int]]:
     """Choose ``count`` distinct sentences of ``min_words`` to ``max_words`` words.
 
-    Memory is bounded by ``count``, not by the number of documents.
+    Memory is bounded by ``count``, not by the number of documents; so a duplicate is counted as one only while the
+    sentence that it repeats is among those chosen so far.
 
     Returns:
         The sentences in the sample's order, and how many documents were read and sentences kept and dropped.
     """
     counts: Counter[str] = Counter()
-    heap: list[tuple[int, str]] = []  # the worst place on top: places are negated
-    chosen: set[int] = set()
+    heap: list[int] = []  # the worst place on top: places are negated
+    chosen: dict[int, str] = {}
     for document in documents:
         counts["documents"] += 1
         for raw in split_sentences(document):
@@ -75,14 +76,14 @@ def sample(
                 rank = place(sentence, seed)
                 if rank in chosen:
                     counts["duplicate"] += 1
+                    chosen[rank] = min(chosen[rank], sentence)
                 elif len(heap) < count:
-                    heapq.heappush(heap, (-rank, sentence))
-                    chosen.add(rank)
-                elif rank < -heap[0][0]:
-                    dropped, _ = heapq.heapreplace(heap, (-rank, sentence))
-                    chosen.remove(-dropped)
-                    chosen.add(rank)
-    kept = [sentence for _, sentence in sorted(heap, key=lambda item: (-item[0], item[1]))]
+                    heapq.heappush(heap, -rank)
+                    chosen[rank] = sentence
+                elif rank < -heap[0]:
+                    del chosen[-heapq.heapreplace(heap, -rank)]
+                    chosen[rank] = sentence
+    kept = [chosen[rank] for rank in sorted(chosen)]
     names = ["documents", "sentences", "too_short", "too_long", "no_letters", "duplicate"]
     report = {name: counts[name] for name in names}
     dropped = sum(report[name] for name in names[2:])

@@ -51,11 +51,18 @@ def json_lines(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
 
 def parquet_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
     """The strings of the column ``text_key``; nulls are passed over."""
+    import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.parquet.ParquetFile(file)
+    try:
+        table = pyarrow.parquet.ParquetFile(file)
+    except pyarrow.ArrowInvalid as error:
+        raise InputError(f"{name}: expected a parquet file, found {first_line(error)}") from error
     if text_key not in table.schema_arrow.names:
         raise InputError(f"{name}: expected a column {text_key!r}, found {table.schema_arrow.names}")
+    kind = table.schema_arrow.field(text_key).type
+    if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind) or pyarrow.types.is_string_view(kind)):
+        raise InputError(f"{name}: expected text in the column {text_key!r}, found {kind}")
     for batch in table.iter_batches(columns=[text_key]):
         yield from (text for text in batch.column(0).to_pylist() if text is not None)
 
@@ -149,5 +156,5 @@ def read_documents(files: dict[str, Opener], text_key: str, limit: int | None, s
     if limit is not None:
         names = random.Random(seed).sample(names, min(limit, len(names)))
         share = -(-limit // len(names))
-    for name in names:
-        yield from islice(read_file(name, files[name], text_key), share)
+    documents = (text for name in names for text in islice(read_file(name, files[name], text_key), share))
+    yield from islice(documents, limit)

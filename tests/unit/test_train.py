@@ -1,5 +1,6 @@
 """Losses, and the training of a static model."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -60,7 +61,7 @@ def test_gather_equals_slicing():
     tokens, offsets = np.concatenate(parts), np.concatenate([[0], np.cumsum([len(part) for part in parts])])
     rows = np.array([4, 0, 3, 2, 0])
     flat, starts = train.gather(tokens, offsets, rows)
-    assert [flat[a:b].tolist() for a, b in zip(starts, starts[1:], strict=False)] == [parts[i].tolist() for i in rows]
+    assert [flat[a:b].tolist() for a, b in itertools.pairwise(starts)] == [parts[i].tolist() for i in rows]
 
 
 def test_batches_are_whole():
@@ -81,7 +82,7 @@ def data():
     tokens = chance.integers(0, 50, size=lengths.sum())
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     truth = chance.normal(size=(50, 12))
-    targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in zip(offsets, offsets[1:], strict=False)])
+    targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
     return chance.normal(size=(50, 8)).astype(np.float32), tokens, offsets, targets.astype(np.float16)
 
 
@@ -146,7 +147,7 @@ def test_patience_stops_and_the_best_epoch_is_kept(data):
     chance = np.random.default_rng(0)
     _, tokens, offsets, _ = data
     truth = chance.normal(size=(50, 12)).astype(np.float32)
-    targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in zip(offsets, offsets[1:], strict=False)])
+    targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
     recipe = replace(RECIPE, epochs=9, patience=2, learning_rate=0.1)
     found, report = train.train(truth, tokens, offsets, targets, recipe, "cpu")
     assert report["stop"] == "patience"
