@@ -5,7 +5,6 @@ installed, built or imported. A hub repository is taken at a pinned commit, weig
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -26,13 +25,19 @@ CHUNK = 1 << 20
 NOT_WANTED_FROM_HUB = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.ot", "*.msgpack", "*.onnx", "onnx/*", "openvino/*"]
 
 
-def package_index() -> list[str]:
-    """The package index that pip is set up to use; empty means the public one."""
-    configured = os.environ.get("PIP_INDEX_URL")
-    if not configured:
-        command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-        configured = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return [configured] if configured else []
+def package_indexes() -> dict[str, list[str]]:
+    """The addresses under ``index-url``, ``extra-index-url`` and ``find-links`` in pip's settings and environment."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
+    found: dict[str, list[str]] = {"index-url": [], "extra-index-url": [], "find-links": []}
+    for section in ["global", ":env:"]:  # the environment has the last word
+        for line in listed.stdout.splitlines():
+            key, _, value = line.partition("=")
+            name = key.removeprefix(f"{section}.")
+            if name != key and name in found:
+                found[name] = value.strip("'\"").split()
+    return found
 
 
 def download_distribution(source: Source, folder: Path) -> Path:
@@ -43,11 +48,16 @@ def download_distribution(source: Source, folder: Path) -> Path:
     """
     from unearth import PackageFinder
 
-    finder = PackageFinder(index_urls=package_index(), ignore_compatibility=True)
+    indexes = package_indexes()
+    finder = PackageFinder(index_urls=indexes["index-url"], ignore_compatibility=True)  # without one, the public index
+    for url in indexes["extra-index-url"]:
+        finder.add_index_url(url)
+    for url in indexes["find-links"]:
+        finder.add_find_links(url)
     name = source.name.partition("==")[0]
     try:
         links = [package.link for package in finder.find_all_packages(name, allow_yanked=True)]
-        link = next((link for link in links if (link.hashes or {}).get("sha256") == source.pin), None)
+        link = next((link for link in links if source.pin in (link.hash_option or {}).get("sha256", [])), None)
         if link is None:
             raise InputError(f"package {source.name}: the index has no file with sha256 {source.pin}")
         target = folder / link.filename

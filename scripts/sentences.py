@@ -30,9 +30,10 @@ SPACE = re.compile(r"\s+")
 
 def split_sentences(document: str) -> Iterator[str]:
     """Split a document, line by line, into sentences (the library sentencex: abbreviations, initials, decimals)."""
-    for line in CONTROL.sub(" ", document).splitlines():
-        if line.strip():
-            yield from sentencex.segment("en", line)
+    for line in document.splitlines():
+        text = CONTROL.sub(" ", line).strip()
+        if text:
+            yield from sentencex.segment("en", text)
 
 
 def clean(text: str) -> str:
@@ -76,7 +77,7 @@ def sample(
                 rank = place(sentence, seed)
                 if rank in chosen:
                     counts["duplicate"] += 1
-                    chosen[rank] = min(chosen[rank], sentence)
+                    chosen[rank] = max(chosen[rank], sentence)  # of two spellings, small letters
                 elif len(heap) < count:
                     heapq.heappush(heap, -rank)
                     chosen[rank] = sentence

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 import threading
 import zipfile
@@ -56,6 +57,9 @@ def index(tmp_path, monkeypatch):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=root))
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ["PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"]:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
@@ -147,12 +151,15 @@ def test_a_path_is_not_fetched(tmp_path):
 
 
 def test_the_index_is_the_one_that_pip_is_set_up_to_use(monkeypatch, tmp_path):
-    monkeypatch.setenv("PIP_INDEX_URL", "https://one.example/simple")
-    assert fetch.package_index() == ["https://one.example/simple"]
-    monkeypatch.delenv("PIP_INDEX_URL")
-    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://two.example/simple\n")
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    settings = "[global]\nindex-url = https://two.example/simple\nextra-index-url = https://three.example https://four.example\n"
+    (tmp_path / "pip.conf").write_text(settings)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    assert fetch.package_index() == ["https://two.example/simple"]
+    found = fetch.package_indexes()
+    assert found["index-url"] == ["https://two.example/simple"]
+    assert found["extra-index-url"] == ["https://three.example", "https://four.example"]
+    monkeypatch.setenv("PIP_INDEX_URL", "https://one.example/simple")
+    assert fetch.package_indexes()["index-url"] == ["https://one.example/simple"]
 
 
 def test_download_and_unpack_are_whole_files(tmp_path, index):

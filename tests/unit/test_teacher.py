@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 import embed
 from lib.command import InputError
 from lib.shards import read_embeddings, read_sentences
-from lib.teacher import POOLINGS, Teacher, has_fast_bfloat16
+from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher, has_fast_bfloat16
 from lib.teacher_folder import check_folder
 
 MAX_LENGTH = 32
@@ -47,7 +47,7 @@ def uneven(sentences):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_embeddings_equal_the_naive_ones_in_the_sentences_order(teacher_folder, uneven, monkeypatch, pooling):
-    monkeypatch.setitem(Teacher.embed.__globals__["TOKENS_PER_BATCH"], "cpu", 100)
+    monkeypatch.setitem(TOKENS_PER_BATCH, "cpu", 100)
     found = Teacher(teacher_folder, MAX_LENGTH, pooling, "cpu").embed(uneven)
     expected = naive(teacher_folder, uneven, pooling)
     assert found.shape == (60, 32) and found.dtype == np.float32
