@@ -82,8 +82,10 @@ def check_meaning(config):
         raise WorkflowError(f"config: {sorted(both)}: expected different names for models and baselines")
     unknown = [t for t in evaluation["tasks"] if t not in MTEB_TASKS | set(evaluation["custom_tasks"])]
     if unknown:
-        check = "import sys; from lib.command import run; from lib.tasks import mteb_task; "
-        check += "run(lambda names: [mteb_task(name) for name in names])"
+        check = """from lib.command import run
+from lib.tasks import mteb_task
+
+run(lambda names: [mteb_task(name) for name in names])"""
         done = subprocess.run(
             [sys.executable, "-c", check, *unknown],
             cwd=SCRIPTS,
@@ -91,7 +93,8 @@ def check_meaning(config):
             text=True,
         )
         if done.returncode:
-            raise WorkflowError("config: " + done.stderr.strip().splitlines()[-1].removeprefix("-c: error: "))
+            last = done.stderr.strip().splitlines()[-1]
+            raise WorkflowError(f"config: {last.removeprefix('-c: error: ')}")
 
 
 def corpus_sources(config):

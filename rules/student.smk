@@ -19,10 +19,10 @@ rule distill:
         "<logs>/distill/{model}.log",
     benchmark:
         "<benchmarks>/distill/{model}.tsv"
-    conda:
-        "../envs/pipeline.yaml"
     # before the embeddings, which cost more: a teacher that will not do fails here
     priority: 10
+    conda:
+        "../envs/pipeline.yaml"
     threads: 4
     resources:
         gpu=1,
