@@ -28,10 +28,11 @@ SOURCES = "results/sources"
 # MTEB(eng, v1)'s STS, classification and pair classification tasks, known without asking mteb, which takes seconds
 MTEB_TASKS = set(yaml.safe_load((BASE / "config.yaml").read_text())["evaluation"]["tasks"])
 
-# libraries' own bars write into logs: a line every half minute is enough
+# a prefix replaces Snakemake's own, which makes a failure before `| tee` a failure of the job; libraries' own bars write
+# into logs: a line every half minute is enough
 shell.prefix(
-    "export TQDM_MININTERVAL=30 TRANSFORMERS_VERBOSITY=error HF_DATASETS_DISABLE_PROGRESS_BARS=1 "
-    "HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONWARNINGS=ignore::FutureWarning; "
+    "set -euo pipefail; export TQDM_MININTERVAL=30 TRANSFORMERS_VERBOSITY=error HF_DATASETS_DISABLE_PROGRESS_BARS=1 "
+    "HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_VERBOSITY=error PYTHONWARNINGS=ignore::FutureWarning; "
 )
 
 
@@ -80,7 +81,8 @@ def check_meaning(config):
     both = set(config["models"]) & set(evaluation["baselines"])
     if both:
         raise WorkflowError(f"config: {sorted(both)}: expected different names for models and baselines")
-    unknown = [t for t in evaluation["tasks"] if t not in MTEB_TASKS | set(evaluation["custom_tasks"])]
+    named = evaluation["tasks"] + (config["corpus"]["decontaminate"] or [])
+    unknown = [task for task in named if task not in MTEB_TASKS | set(evaluation["custom_tasks"])]
     if unknown:
         check = """from lib.command import run
 from lib.tasks import mteb_task
@@ -118,6 +120,7 @@ BASELINES = config["evaluation"]["baselines"]
 SENTENCES = max(model["sentences"] for model in MODELS.values())
 PLOTS = ["stages", "size", "loss"]
 SHARD_SIZE = config["corpus"]["shard_size"]
+DECONTAMINATE = TASKS if config["corpus"]["decontaminate"] is None else config["corpus"]["decontaminate"]
 
 
 def shards_of(sentences):
@@ -139,7 +142,36 @@ def trained_stages(model):
     return [trained_stage(model, generation) for generation in range(MODELS[model].get("born_again", 0) + 1)]
 
 
-STAGES = [(model, stage) for model in MODELS for stage in ["distilled", *trained_stages(model), "int8"]]
+def made_by(model, stage):
+    """The settings that decide a stage before quantisation; models that agree in them share the stage."""
+    settings = MODELS[model]
+    vocabulary = settings.get("vocabulary", "teacher")
+    distilled = [settings["dimensions"], vocabulary, None if vocabulary == "teacher" else settings["sentences"]]
+    if stage == "distilled":
+        return distilled
+    return [*distilled, settings["sentences"], config["training"] | settings.get("training", {})]
+
+
+def owner(model, stage):
+    """The first model that has a stage made by the same settings: in its folder the stage is; clustered ones last."""
+    return next(
+        other
+        for other in sorted(MODELS, key=lambda name: bool(MODELS[name].get("clusters")))
+        if stage in ["distilled", *trained_stages(other)] and made_by(other, stage) == made_by(model, stage)
+    )
+
+
+def stage_folder(model, stage):
+    """Where a stage of a model before quantisation is."""
+    return f"<results>/models/{owner(model, stage)}/{stage}"
+
+
+STAGES = [
+    (model, stage)
+    for model in MODELS
+    for stage in ["distilled", *trained_stages(model), "int8"]
+    if stage == "int8" or owner(model, stage) == model
+]
 
 
 def script(name):
@@ -183,10 +215,15 @@ def corpus_paths():
     return [source_path(text) for text in corpus_sources(config) if parse_source(text).kind != "hub"]
 
 
-def documents_arguments():
-    """The argument for the most documents to read, where there is a limit."""
-    documents = config["corpus"]["documents"]
-    return ["--documents", documents] if documents else []
+def language_arguments():
+    """The argument for the language to keep, where there is one."""
+    language = config["corpus"]["language"]
+    return ["--language", language] if language else []
+
+
+def task_folder(task):
+    """The folder of a task's data: made from a custom task's source, or fetched once for all runs."""
+    return f"<results>/tasks/{task}" if task in CUSTOM_TASKS else f"<sources>/tasks/{task}"
 
 
 def sentence_shards(wildcards):
@@ -229,12 +266,27 @@ def training_arguments(wildcards):
 
 def previous_generation(wildcards):
     """The model whose embeddings a born-again generation learns."""
-    return f"<results>/models/{wildcards.model}/{trained_stage(wildcards.model, int(wildcards.generation) - 1)}"
+    return stage_folder(wildcards.model, trained_stage(wildcards.model, int(wildcards.generation) - 1))
+
+
+def distilled_model(wildcards):
+    """The model that a training begins from."""
+    return stage_folder(wildcards.model, "distilled")
 
 
 def final_model(wildcards):
     """A model's last stage before quantisation."""
-    return f"<results>/models/{wildcards.model}/{trained_stage(wildcards.model)}"
+    return stage_folder(wildcards.model, trained_stage(wildcards.model))
+
+
+def float32_model(wildcards):
+    """A model's float32 folder, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
+    return [] if MODELS[wildcards.model].get("clusters") else final_model(wildcards)
+
+
+def float32_arguments(wildcards, input):
+    """The argument for a model's float32 folder, where there is one."""
+    return ["--model", input.model] if input.model else []
 
 
 def cluster_arguments(wildcards):
@@ -260,20 +312,14 @@ def custom_task_arguments(wildcards):
 
 
 def task_data(wildcards):
-    """The splits of a custom task, or nothing for one of mteb's own."""
-    return f"<results>/tasks/{wildcards.task}" if wildcards.task in CUSTOM_TASKS else []
+    """The data of a task."""
+    return task_folder(wildcards.task)
 
 
-def task_arguments(wildcards, input):
-    """The arguments that tell evaluate.py of a custom task."""
-    if wildcards.task not in CUSTOM_TASKS:
-        return []
-    return [
-        "--task-data",
-        input.data,
-        "--task-type",
-        CUSTOM_TASKS[wildcards.task]["type"],
-    ]
+def task_arguments(wildcards):
+    """The argument that tells evaluate.py of a custom task."""
+    custom = CUSTOM_TASKS.get(wildcards.task)
+    return ["--task-type", custom["type"]] if custom else []
 
 
 def results_files():
@@ -319,4 +365,5 @@ wildcard_constraints:
     stage=r"distilled|pretrained|born-again-[1-9]\d*|int8",
     generation=r"[1-9]\d*",
     shard=r"\d{5}",
-    task="|".join(map(re.escape, TASKS)),
+    task="|".join(map(re.escape, dict.fromkeys([*TASKS, *DECONTAMINATE]))),
+    slug=r"[\w.-]+",

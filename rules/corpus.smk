@@ -1,6 +1,6 @@
 # Corpus: fetched sources -> sampled sentences.
 #
-# needs  config: teacher, corpus, evaluation (sources), models (sentences)
+# needs  config: teacher, corpus, evaluation (sources), models (sentences); the data of the evaluated tasks
 # makes  <sources>/{slug}/                             what a source holds, downloaded once, shared by runs
 #        <results>/corpus/sentences/{shard}.parquet    one sentence a row; a smaller sample is the beginning of a larger
 #        <results>/corpus/manifest.json                documents read, sentences kept and dropped, hashes
@@ -29,11 +29,12 @@ rule fetch:
 
 
 rule sentences:
-    """Split, clean, filter and deduplicate documents, and sample sentences by a seeded hash."""
+    """Split documents into sentences, and sample those that are clean, in the language, distinct and no test text."""
     input:
         script=script("sentences"),
         lib=library("sentences"),
         sources=corpus_paths(),
+        tasks=[task_folder(task) for task in DECONTAMINATE],
     output:
         shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
         manifest="<results>/corpus/manifest.json",
@@ -41,15 +42,19 @@ rule sentences:
         "<logs>/sentences.log",
     benchmark:
         "<benchmarks>/sentences.tsv"
+    # the hub's files are streamed: a download that broke begins again
+    retries: 2
     conda:
         "../envs/pipeline.yaml"
+    threads: 4
     resources:
         mem_mb=4000,
         runtime=240,
     params:
         sources=json.dumps(corpus_sources(config)),
         sentences=SENTENCES,
-        documents=documents_arguments(),
+        documents=config["corpus"]["documents"],
+        language=language_arguments(),
         text_key=config["corpus"]["text_key"],
         min_words=config["corpus"]["min_words"],
         max_words=config["corpus"]["max_words"],
@@ -57,9 +62,9 @@ rule sentences:
         seed=config["corpus"]["seed"],
     shell:
         "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
-        " {params.documents:q} --text-key {params.text_key:q} --min-words {params.min_words}"
+        " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q} --min-words {params.min_words}"
         " --max-words {params.max_words} --shard-size {params.shard_size} --seed {params.seed}"
-        " --shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        " --threads {threads} --shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 rule vocabulary:

@@ -1,9 +1,29 @@
 # Evaluate: models and baselines -> one of mteb's JSON files for each (model, stage, task).
 #
 # needs  <results>/models/{model}/{stage}/, <sources>/{slug}/ of baselines and custom tasks
-# makes  <results>/tasks/{task}/                             a custom task's splits, as parquet
+# makes  <sources>/tasks/{task}/                             what one of mteb's tasks scores, downloaded once
+#        <results>/tasks/{task}/                             a custom task's splits, as parquet
 #        <results>/mteb/{model}/{stage}/{task}.json          the score of a stage
 #        <results>/mteb/{baseline}/baseline/{task}.json      the score of a baseline
+
+
+rule fetch_task:
+    """Download what one of mteb's tasks scores, for all models and runs."""
+    input:
+        script=script("fetch_task"),
+        lib=library("fetch_task"),
+    output:
+        directory("<sources>/tasks/{task}"),
+    log:
+        "<logs>/fetch_task/{task}.log",
+    retries: 2
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "python {input.script:q} --task {wildcards.task} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule prepare_task:
@@ -50,7 +70,7 @@ rule evaluate_model:
         task=task_arguments,
     shell:
         "python {input.script:q} --model {input.model:q} --name {wildcards.model} --revision {wildcards.stage}"
-        " --task {wildcards.task} {params.task:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
+        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_baseline:
@@ -77,5 +97,5 @@ rule evaluate_baseline:
         task=task_arguments,
     shell:
         "python {input.script:q} --model {input.model:q} --name {wildcards.baseline} --revision baseline"
-        " --task {wildcards.task} {params.task:q} --gpu {resources.gpu} --threads {threads} --output {output:q}"
+        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --gpu {resources.gpu} --threads {threads} --output {output:q}"
         " 2>&1 | tee {log:q}"

@@ -36,7 +36,7 @@ rule release_model:
     input:
         script=script("release"),
         lib=library("release"),
-        model=final_model,
+        model=float32_model,
         int8="<results>/models/{model}/int8",
         summary="<results>/summary.json",
     output:
@@ -49,7 +49,8 @@ rule release_model:
         mem_mb=1000,
         runtime=10,
     params:
+        model=float32_arguments,
         settings=release_settings,
     shell:
-        "python {input.script:q} --name {wildcards.model} --model {input.model:q} --int8 {input.int8:q}"
+        "python {input.script:q} --name {wildcards.model} {params.model:q} --int8 {input.int8:q}"
         " --summary {input.summary:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -43,7 +43,7 @@ rule plots:
         script=script("plots"),
         lib=library("plots"),
         summary="<results>/summary.json",
-        trainings=[f"<results>/models/{model}/{stage}" for model in MODELS for stage in trained_stages(model)],
+        trainings=[stage_folder(model, stage) for model, stage in STAGES if stage not in ("distilled", "int8")],
     output:
         stages=report(
             "<results>/plots/stages.svg",

@@ -41,7 +41,7 @@ rule pretrained:
     input:
         script=script("train"),
         lib=library("train"),
-        student="<results>/models/{model}/distilled",
+        student=distilled_model,
         sentences=sentence_shards,
         embeddings=embedding_shards,
     output:
@@ -70,7 +70,7 @@ rule born_again:
     input:
         script=script("train"),
         lib=library("train"),
-        student="<results>/models/{model}/distilled",
+        student=distilled_model,
         sentences=sentence_shards,
         previous=previous_generation,
     output:

@@ -16,7 +16,7 @@ from lib.command import InputError, first_line, run
 from lib.files import replacing
 from lib.progress import say
 from lib.static_model import is_static_model, load_static_model
-from lib.tasks import TYPES, custom_task, load_data, mteb_task
+from lib.tasks import TYPES, load_task
 
 
 class Encoder(AbsEncoder):
@@ -61,15 +61,14 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--name", required=True, help="the model's name in the results")
     parser.add_argument("--revision", required=True, help="the stage, written as mteb's model revision")
     parser.add_argument("--task", required=True, help="mteb's name of the task, or a custom task's")
-    parser.add_argument("--task-data", type=Path, help="folder of a custom task's splits")
-    parser.add_argument("--task-type", choices=TYPES, help="type of a custom task")
+    parser.add_argument("--task-data", type=Path, required=True, help="folder of the task's data")
+    parser.add_argument("--task-type", choices=TYPES, help="type of a custom task; without it, the task is mteb's")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    task = custom_task(args.task, args.task_type, args.task_data) if args.task_data else mteb_task(args.task)
-    load_data(task)
+    task = load_task(args.task, args.task_data, args.task_type)
     device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
     encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
     result = mteb.evaluate(

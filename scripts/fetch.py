@@ -5,6 +5,8 @@ installed, built or imported. A hub repository is taken at a pinned commit, weig
 """
 
 import argparse
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from lib.progress import progress, say
 from lib.sources import Source, parse_source
 
 CHUNK = 1 << 20
+SHA256 = re.compile(r"[0-9a-f]{64}")  # the name of a large file in the hub client's cache
 NOT_WANTED_FROM_HUB = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.ot", "*.msgpack", "*.onnx", "onnx/*", "openvino/*"]
 
 
@@ -128,25 +131,36 @@ def fetch_package(source: Source, target: Path) -> None:
 def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
     """Put a hub repository at its commit into the folder ``target``.
 
-    The endpoint, cache and token come from the environment (``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``).
-    """
-    from huggingface_hub import snapshot_download
+    It is downloaded into the hub client's own cache, where a broken download goes on from where it broke and where it
+    is found again offline; ``target`` gets hard links, or copies on another file system. Endpoint, cache and token
+    come from the environment (``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``).
 
+    Raises:
+        InputError: the download failed, holds nothing that is wanted, or a file is not what its sha256 promises.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.utils import filter_repo_objects
+
+    repository = {"repo_id": source.name, "repo_type": repo_type, "revision": source.pin}
     wanted = [source.path, f"{source.path}/*"] if source.path else None
     try:
-        snapshot_download(
-            source.name,
-            repo_type=repo_type,
-            revision=source.pin,
-            local_dir=target,
-            allow_patterns=wanted,
-            ignore_patterns=NOT_WANTED_FROM_HUB,
-        )
+        listed = HfApi().list_repo_files(**repository)
+        names = sorted(filter_repo_objects(listed, allow_patterns=wanted, ignore_patterns=NOT_WANTED_FROM_HUB))
+        blobs = [Path(hf_hub_download(filename=name, **repository)).resolve() for name in names]
     except Exception as error:  # the client raises its own kinds for every network fault
         raise InputError(f"hub {source.name}@{source.pin}: download failed: {first_line(error)}") from error
-    shutil.rmtree(target / ".cache", ignore_errors=True)
-    if not any(target.iterdir()):
+    if not names:
         raise InputError(f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, found none")
+    for name, blob in zip(names, blobs, strict=True):
+        if SHA256.fullmatch(blob.name) and sha256(blob) != blob.name:
+            blob.unlink()
+            raise InputError(f"hub {source.name}@{source.pin}: {name}: expected sha256 {blob.name}; removed, try again")
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(blob, target / name)
+        except OSError:
+            shutil.copyfile(blob, target / name)
+    say(f"{source.name}: {len(names)} file(s)")
 
 
 def main(argv: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Turn a custom task's raw file into the splits that mteb reads: ``train.parquet`` and ``test.parquet``.
+"""Turn a custom task's raw file into the splits that mteb reads: ``default/{train,test}.parquet``.
 
 Each format is a function of the raw file that gives the splits' rows. ``table`` is for a table of your own (parquet,
 csv, tsv or jsonl) with the columns that mteb names: text and label (Classification), sentence1, sentence2 and score
@@ -151,9 +151,9 @@ def main(argv: list[str]) -> None:
         ) from error
     check_splits(splits, args.type, args.name)
     with replacing(args.output) as folder:
-        folder.mkdir()
+        (folder / "default").mkdir(parents=True)
         for split, rows in splits.items():
-            polars.DataFrame(rows, infer_schema_length=None).write_parquet(folder / f"{split}.parquet")
+            polars.DataFrame(rows, infer_schema_length=None).write_parquet(folder / "default" / f"{split}.parquet")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ def quantize(model: StaticModel, clusters: int | None) -> StaticModel:
     """
     if clusters is not None and clusters >= len(model.tokens):
         raise InputError(f"clusters: {clusters} asked for, expected fewer than the model's {len(model.tokens)} tokens")
-    return quantize_model(model, vocabulary_quantization=clusters, quantize_to="int8")
+    quantized = quantize_model(model, vocabulary_quantization=clusters, quantize_to="int8")
+    if clusters is not None:
+        quantized.weights = quantized.weights.astype(np.float16)
+    return quantized
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:

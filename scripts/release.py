@@ -17,6 +17,11 @@ def model_card(name: str, settings: dict, summary: dict, quantization: dict) -> 
     categories = [key for key in rows[0] if key not in ("model", "stage")]
     table = ["| Model | Stage | " + " | ".join(categories) + " |", "|---|---|" + "---:|" * len(categories)]
     table += [f"| {r['model']} | {r['stage']} | " + " | ".join(f"{r[c]:.2f}" for c in categories) + " |" for r in rows]
+    loading = f'model = StaticModel.from_pretrained("{name}")  # float32; its folder int8 holds the quantised one'
+    clusters = ""
+    if quantization["clusters"]:
+        loading = f'model = StaticModel.from_pretrained("{name}/int8")'
+        clusters = f", {quantization['clusters']:,} of them for all tokens, with a weight for each token"
     return f"""---
 library_name: model2vec
 license: {settings["license"]}
@@ -33,7 +38,7 @@ and the seed {settings["seed"]}.
 ```python
 from model2vec import StaticModel
 
-model = StaticModel.from_pretrained("{name}")  # float32; its folder int8 holds the quantised one
+{loading}
 embeddings = model.encode(["It looks each token up in a table.", "And averages."])
 ```
 
@@ -45,7 +50,7 @@ embeddings = model.encode(["It looks each token up in a table.", "And averages."
 
 ## int8
 
-{quantization["bytes"]:,} bytes instead of {quantization["float32_bytes"]:,}; over
+{quantization["bytes"]:,} bytes instead of {quantization["float32_bytes"]:,} of the float32 vectors{clusters}; over
 {quantization["sentences"]:,} sentences the cosine between the two is at least
 {1 - quantization["cosine_change_max"]:.4f}.
 """
@@ -55,7 +60,7 @@ def main(argv: list[str]) -> None:
     """Write one model's release folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the model's name")
-    parser.add_argument("--model", type=Path, required=True, help="the final float32 model's folder")
+    parser.add_argument("--model", type=Path, help="the final float32 model's folder; int8 alone without it")
     parser.add_argument("--int8", type=Path, required=True, help="the quantised model's folder")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
@@ -63,8 +68,9 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     card = model_card(args.name, args.settings, read_json(args.summary), read_json(args.int8 / "quantization.json"))
     with replacing(args.output) as folder:
-        for source, target in [(args.model, folder), (args.int8, folder / "int8")]:
-            target.mkdir(parents=True)
+        folders = [(args.int8, folder / "int8")] + ([(args.model, folder)] if args.model else [])
+        for source, target in folders:
+            target.mkdir(parents=True, exist_ok=True)
             for name in MODEL_FILES:
                 shutil.copyfile(source / name, target / name)
         (folder / "README.md").write_text(card, encoding="utf-8")

@@ -1,8 +1,9 @@
-"""Sample the training sentences: split documents, clean, filter, drop duplicates, and choose by a seeded hash.
+"""Sample the training sentences: split documents, clean, filter, drop duplicates and what overlaps with test sets.
 
-A sentence's place in the sample is the hash of its normalised text and the seed: the sample does not depend on the
-order, number or parallel reading of files, a smaller sample is the beginning of a larger one, and equal sentences
-meet at the same place, where one of them stays.
+Of ``enough`` documents, the sentences come in the documents' order and reading stops when they suffice: a smaller
+sample is the beginning of a larger one, and nothing is read that is not needed. That suits texts in no order, such as
+C4. Of ``all`` documents, a sentence's place in the sample is a hash of its words and the seed, which suits texts in an
+order. Neither depends on the number of workers or of shards.
 """
 
 import argparse
@@ -11,29 +12,74 @@ import heapq
 import json
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import polars
 import sentencex
 
 from lib.command import InputError, run
-from lib.documents import hub_files, local_files, read_documents
+from lib.documents import hub_files, in_turn, local_files, one_after_another
 from lib.files import replacing, sha256, write_json
+from lib.language import check_language, may_be
+from lib.overlap import TaskTexts, normalized_words, word_hashes
 from lib.progress import progress, say
 from lib.sources import parse_source
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]|[\ud800-\udfff]")
 SPACE = re.compile(r"\s+")
+REASONS = ["too_short", "too_long", "no_letters", "other_language", "test_text", "duplicate"]
+EXAMPLES = 10
+DOCUMENTS_AT_ONCE = 128
+TEXT_COLUMNS = ["text", "sentence1", "sentence2"]
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
-def split_sentences(document: str) -> Iterator[str]:
+@dataclass(frozen=True)
+class Rules:
+    """Which sentences are kept: words, language (None: any) and the seed of their places."""
+
+    min_words: int
+    max_words: int
+    language: str | None
+    seed: int
+
+
+@dataclass
+class Examined:
+    """Sentences of some documents that may be kept, with their places and word hashes; and what was dropped."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    offsets: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+
+    def drop(self, reason: str, sentence: str) -> None:
+        """Count a dropped sentence and keep the first few as examples."""
+        self.counts[reason] += 1
+        shown = self.examples.setdefault(reason, [])
+        if len(shown) < EXAMPLES:
+            shown.append(sentence)
+
+
+def split_sentences(document: str, language: str = "en") -> Iterator[str]:
     """Split a document, line by line, into sentences (the library sentencex: abbreviations, initials, decimals)."""
     for line in document.splitlines():
         text = CONTROL.sub(" ", line).strip()
         if text:
-            yield from sentencex.segment("en", text)
+            yield from sentencex.segment(language, text)
 
 
 def clean(text: str) -> str:
@@ -41,54 +87,140 @@ def clean(text: str) -> str:
     return SPACE.sub(" ", unicodedata.normalize("NFC", CONTROL.sub(" ", text))).strip()
 
 
-def place(sentence: str, seed: int) -> int:
-    """The sentence's place in the sample's order: 64 bits of BLAKE2b of its case-folded text, keyed by the seed."""
+def place(words: list[str], seed: int) -> int:
+    """64 bits of BLAKE2b of a sentence's normalised words, keyed by the seed; equal sentences share it."""
     key = seed.to_bytes(8, "little")
-    return int.from_bytes(hashlib.blake2b(sentence.casefold().encode(), digest_size=8, key=key).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=8, key=key).digest(), "big")
+
+
+def examine(documents: list[str], rules: Rules) -> Examined:
+    """Split, clean and filter documents, each for itself; duplicates and test texts are not looked for yet."""
+    found = Examined()
+    all_words = []
+    for document in documents:
+        found.counts["documents"] += 1
+        for raw in split_sentences(document, rules.language or "en"):
+            found.counts["sentences"] += 1
+            sentence = clean(raw)
+            words = sentence.count(" ") + 1
+            if words < rules.min_words:
+                found.drop("too_short", sentence)
+            elif words > rules.max_words:
+                found.drop("too_long", sentence)
+            elif not any(character.isalpha() for character in sentence):
+                found.drop("no_letters", sentence)
+            elif rules.language and not may_be(rules.language, sentence):
+                found.drop("other_language", sentence)
+            else:
+                normalized = normalized_words(sentence)
+                all_words.append(normalized)
+                found.sentences.append(sentence)
+                found.places.append(place(normalized, rules.seed))
+    found.hashes, found.offsets = word_hashes(all_words)
+    return found
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """``map`` by several processes, the results in the items' order; reads two items a worker ahead, not all."""
+    if workers == 1:
+        yield from map(function, items)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def chunks(documents: Iterable[str]) -> Iterator[list[str]]:
+    """Runs of ``DOCUMENTS_AT_ONCE`` documents."""
+    iterator = iter(documents)
+    while chunk := list(islice(iterator, DOCUMENTS_AT_ONCE)):
+        yield chunk
 
 
 def sample(
-    documents: Iterable[str], count: int, min_words: int, max_words: int, seed: int
-) -> tuple[list[str], dict[str, int]]:
-    """Choose ``count`` distinct sentences of ``min_words`` to ``max_words`` words.
+    documents: Iterable[str], count: int, evenly: bool, rules: Rules, test_texts: TaskTexts, workers: int = 1
+) -> tuple[list[str], dict]:
+    """Choose ``count`` distinct sentences.
 
-    Memory is bounded by ``count``, not by the number of documents; so a duplicate is counted as one only while the
-    sentence that it repeats is among those chosen so far.
+    Memory is bounded by ``count``, not by the number of documents; so where the sample is even, a duplicate is counted
+    as one only while the sentence that it repeats is among those chosen so far.
+
+    Args:
+        documents: the texts.
+        count: sentences to choose.
+        evenly: choose from all documents by the hashes; else take the first, and read no further.
+        rules: which sentences are kept.
+        test_texts: a sentence that overlaps with these is dropped.
+        workers: processes that split and filter.
 
     Returns:
-        The sentences in the sample's order, and how many documents were read and sentences kept and dropped.
+        The sentences in the sample's order; and a report: documents read, sentences kept and dropped, and for each
+        reason the first few that it dropped.
     """
-    counts: Counter[str] = Counter()
-    heap: list[int] = []  # the worst place on top: places are negated
+    total = Examined()
+    by_task = dict.fromkeys(test_texts.counts, 0)
     chosen: dict[int, str] = {}
-    for document in documents:
-        counts["documents"] += 1
-        for raw in split_sentences(document):
-            counts["sentences"] += 1
-            sentence = clean(raw)
-            words = sentence.count(" ") + 1
-            if words < min_words:
-                counts["too_short"] += 1
-            elif words > max_words:
-                counts["too_long"] += 1
-            elif not any(character.isalpha() for character in sentence):
-                counts["no_letters"] += 1
-            else:
-                rank = place(sentence, seed)
-                if rank in chosen:
-                    counts["duplicate"] += 1
-                    chosen[rank] = max(chosen[rank], sentence)  # of two spellings, small letters
-                elif len(heap) < count:
-                    heapq.heappush(heap, -rank)
+    heap: list[int] = []  # evenly: the worst place on top, for places are negated
+    with closing(in_order(partial(examine, rules=rules), chunks(documents), workers)) as results:
+        for found in progress(results, 0 if evenly else count, "sentences", "sentences", lambda f: len(f.sentences)):
+            total.counts += found.counts
+            for reason, sentences in found.examples.items():
+                shown = total.examples.setdefault(reason, [])
+                shown += sentences[: EXAMPLES - len(shown)]
+            overlaps = test_texts.overlaps(found.hashes, found.offsets)
+            for row, (sentence, rank) in enumerate(zip(found.sentences, found.places, strict=True)):
+                if row in overlaps:
+                    total.drop("test_text", sentence)
+                    for task in overlaps[row]:
+                        by_task[task] += 1
+                elif rank in chosen:
+                    total.drop("duplicate", sentence)
+                    if evenly:
+                        chosen[rank] = max(chosen[rank], sentence)  # of two spellings, small letters
+                elif len(chosen) < count:
                     chosen[rank] = sentence
-                elif rank < -heap[0]:
+                    if evenly:
+                        heapq.heappush(heap, -rank)
+                elif evenly and rank < -heap[0]:
                     del chosen[-heapq.heapreplace(heap, -rank)]
                     chosen[rank] = sentence
-    kept = [chosen[rank] for rank in sorted(chosen)]
-    names = ["documents", "sentences", "too_short", "too_long", "no_letters", "duplicate"]
-    report = {name: counts[name] for name in names}
-    dropped = sum(report[name] for name in names[2:])
-    return kept, report | {"not_sampled": report["sentences"] - dropped - len(kept), "kept": len(kept)}
+            if not evenly and len(chosen) == count:
+                break
+    kept = [chosen[rank] for rank in sorted(chosen)] if evenly else list(chosen.values())
+    counts = {name: total.counts[name] for name in ["documents", "sentences", *REASONS]}
+    counts["not_sampled"] = counts["sentences"] - sum(counts[reason] for reason in REASONS) - len(kept)
+    counts["kept"] = len(kept)
+    tasks = {task: texts | {"dropped": by_task[task]} for task, texts in test_texts.counts.items()}
+    return kept, {"counts": counts, "test_texts": tasks, "dropped_examples": total.examples}
+
+
+def test_texts_of(folders: Iterable[Path]) -> TaskTexts:
+    """The test texts of tasks, each a folder of its name with files ``<subset>/<split>.parquet``.
+
+    Raises:
+        InputError: a folder holds no test split, or a file is damaged.
+    """
+    texts = TaskTexts()
+    for folder in folders:
+        files = sorted(path for path in folder.glob("*/*.parquet") if path.stem != "train")
+        if not files:
+            raise InputError(f"task {folder}: expected files <subset>/<split>.parquet in it, found none")
+        found = []
+        for path in files:
+            try:
+                frame = polars.read_parquet(path)
+            except (polars.exceptions.PolarsError, OSError) as error:
+                raise InputError(f"{path}: expected a whole parquet file, found {error}") from error
+            columns = [name for name in TEXT_COLUMNS if name in frame.columns]
+            found += [frame[name].explode() if frame[name].dtype == polars.List else frame[name] for name in columns]
+        texts.add(folder.name, (text for column in found for text in column))
+        say(f"test texts: {folder.name}: {texts.counts[folder.name]}")
+    return texts
 
 
 def write_shards(sentences: list[str], shards: list[Path], shard_size: int) -> None:
@@ -104,43 +236,43 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=json.loads, required=True, help="JSON list of sources, as in the config")
     parser.add_argument("--paths", type=Path, nargs="*", default=[], help="folders of the fetched and local sources")
+    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data folders of tasks to stay clear of")
     parser.add_argument("--count", type=int, required=True, help="sentences to choose")
     parser.add_argument("--text-key", default="text", help="key or column of the text in JSON and parquet")
-    parser.add_argument("--documents", type=int, help="the most documents to read from each source; all by default")
+    parser.add_argument("--documents", choices=["enough", "all"], default="enough", help="how many to read")
+    parser.add_argument("--language", help="code of the language to keep; any by default")
     parser.add_argument("--min-words", type=int, default=5)
     parser.add_argument("--max-words", type=int, default=60)
     parser.add_argument("--shard-size", type=int, required=True, help="sentences in a shard")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="processes that split and filter")
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="the parquet files to write, in order")
     parser.add_argument("--manifest", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
 
-    def documents() -> Iterator[str]:
-        for files in [local_files(p) for p in args.paths] + [hub_files(s) for s in streamed]:
-            yield from read_documents(files, args.text_key, args.documents, args.seed)
-
+    if args.language:
+        check_language(args.language)
+    test_texts = test_texts_of(args.tasks)
     streamed = [source for source in map(parse_source, args.sources) if source.kind == "hub"]
-    total = args.documents * len(args.sources) if args.documents else 0
-    shown = progress(documents(), total, "documents", "documents")
-    sentences, counts = sample(shown, args.count, args.min_words, args.max_words, args.seed)
+    files = {}
+    for found in [local_files(path) for path in args.paths] + [hub_files(source) for source in streamed]:
+        files |= found
+    evenly = args.documents == "all"
+    documents = one_after_another(files, args.text_key) if evenly else in_turn(files, args.text_key, args.seed)
+    rules = Rules(args.min_words, args.max_words, args.language, args.seed)
+    sentences, report = sample(documents, args.count, evenly, rules, test_texts, args.threads)
+    counts = report["counts"]
     say(f"sentences: {counts}")
     if len(sentences) < args.count:
         raise InputError(
             f"corpus: expected {args.count:,} distinct sentences, found {len(sentences):,} in {counts['documents']:,} "
-            "documents; raise corpus.documents, add a source, or lower the models' sentences"
+            "documents; add a source, or lower the models' sentences"
         )
     write_shards(sentences, args.shards, args.shard_size)
-    write_json(
-        args.manifest,
-        {
-            "sources": args.sources,
-            "counts": counts,
-            "seed": args.seed,
-            "min_words": args.min_words,
-            "max_words": args.max_words,
-            "shards": {shard.name: sha256(shard) for shard in args.shards},
-        },
-    )
+    settings = {"sources": args.sources, "documents": args.documents, "seed": args.seed, "language": args.language}
+    settings |= {"min_words": args.min_words, "max_words": args.max_words}
+    hashes = {"shards": {shard.name: sha256(shard) for shard in args.shards}}
+    write_json(args.manifest, settings | report | hashes)
 
 
 if __name__ == "__main__":

@@ -87,11 +87,14 @@ def cell(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def reference_lines(reference: dict, means: list[dict], finals: dict[str, str]) -> list[list[str]]:
+def reference_lines(reference: dict, means: list[dict], sizes: dict, finals: dict[str, str]) -> list[list[str]]:
     """For each number of the reference: whose model, which number, theirs, ours and the difference, or «not run»."""
     lines = []
     for model, theirs in reference.items():
-        own = next((row for row in means if row["model"] == model and row["stage"] == finals.get(model)), {})
+        stage = finals.get(model)
+        own = next((row for row in means if row["model"] == model and row["stage"] == stage), {})
+        if f"{model}/{stage}" in sizes:
+            own = own | {"Size (MB)": sizes[f"{model}/{stage}"] / 1e6}
         for key, values in theirs.items():
             for value in values if isinstance(values, list) else [values]:
                 ours = own.get(key)
@@ -137,7 +140,7 @@ def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> li
                 "heading": "Beside the reference",
                 "text": [settings["reference_about"]],
                 "header": ["Model", "Number", "Reference", "Ours", "Difference"],
-                "lines": reference_lines(settings["reference"], means, settings["finals"]),
+                "lines": reference_lines(settings["reference"], means, sizes, settings["finals"]),
             }
         )
     return sections

@@ -27,7 +27,7 @@ def made_sentences(count: int, seed: int = 0) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def make_teacher(folder: Path, hidden_size: int = 32) -> Path:
+def make_teacher(folder: Path, hidden_size: int = 32, positions: int = 64) -> Path:
     """Write a randomly initialised BERT of two layers with a word piece tokenizer over the made sentences."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = BertWordPieceTokenizer(lowercase=True)
@@ -41,7 +41,7 @@ def make_teacher(folder: Path, hidden_size: int = 32) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=positions,
     )
     BertModel(config).save_pretrained(folder, safe_serialization=True)
     return folder

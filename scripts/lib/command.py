@@ -1,8 +1,12 @@
 """What every script's command line shares: one clear line for a user's mistake."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
+
+PRIVATE = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HOME"]
 
 
 class InputError(Exception):
@@ -10,8 +14,13 @@ class InputError(Exception):
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an exception's text."""
-    return str(error).partition("\n")[0]
+    """The first line of an exception's text, without what the environment keeps to itself: token, endpoint, cache."""
+    text = str(error).partition("\n")[0]
+    for name in PRIVATE:
+        value = os.environ.get(name, "")
+        for part in filter(None, [value, urlsplit(value).netloc]):
+            text = text.replace(part, f"${name}")
+    return text
 
 
 def run(main: Callable[[list[str]], None]) -> None:
@@ -23,4 +32,4 @@ def run(main: Callable[[list[str]], None]) -> None:
     try:
         main(sys.argv[1:])
     except (InputError, OSError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+        sys.exit(f"{Path(sys.argv[0]).name}: error: {first_line(error)}")

@@ -11,6 +11,7 @@ import io
 import json
 import random
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from itertools import islice
@@ -21,7 +22,8 @@ from lib.command import InputError, first_line
 from lib.sources import Source
 
 Opener = Callable[[], IO[bytes]]
-HUB_BLOCK_BYTES = 1 << 20
+HUB_BLOCK_BYTES = 1 << 19  # about what a visit to a file of C4 takes
+VISIT = 512  # documents
 
 
 def paragraphs(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
@@ -142,19 +144,24 @@ def read_file(name: str, opener: Opener, text_key: str) -> Iterator[str]:
         raise InputError(f"{name}: expected a whole gzip file, found {error}") from error
 
 
-def read_documents(files: dict[str, Opener], text_key: str, limit: int | None, seed: int) -> Iterator[str]:
-    """Yield documents from all files: all of them, or an equal share from the beginning of each up to ``limit``.
+def in_turn(files: dict[str, Opener], text_key: str, seed: int) -> Iterator[str]:
+    """Yield documents from the files in turn, ``VISIT`` documents a visit, in an order that the seed chooses.
 
-    Args:
-        files: openers by name.
-        text_key: the key or column of the text, for JSON and parquet.
-        limit: the most documents to read in all.
-        seed: chooses which files are read where there are more files than documents wanted.
+    Who stops early has read documents from many files, and no more of each than a visit more than was taken.
     """
-    names = list(files)
-    share = None
-    if limit is not None:
-        names = random.Random(seed).sample(names, min(limit, len(names)))
-        share = -(-limit // len(names))
-    documents = (text for name in names for text in islice(read_file(name, files[name], text_key), share))
-    yield from islice(documents, limit)
+    names = sorted(files)
+    random.Random(seed).shuffle(names)
+    waiting = deque(read_file(name, files[name], text_key) for name in names)
+    while waiting:
+        documents = waiting.popleft()
+        taken = 0
+        for taken, document in enumerate(islice(documents, VISIT), start=1):  # noqa: B007
+            yield document
+        if taken == VISIT:
+            waiting.append(documents)
+
+
+def one_after_another(files: dict[str, Opener], text_key: str) -> Iterator[str]:
+    """Yield all documents of all files."""
+    for name in sorted(files):
+        yield from read_file(name, files[name], text_key)

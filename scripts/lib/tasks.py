@@ -1,15 +1,16 @@
-"""mteb tasks: MTEB's own by name, and custom ones over prepared files."""
+"""mteb tasks, MTEB's own and custom ones, and their data on disk."""
 
 from pathlib import Path
 from typing import Any
 
 import mteb
-import polars
+import pyarrow
+import pyarrow.parquet
 from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from lib.command import InputError
+from lib.command import InputError, first_line
 
 TYPES = {
     "STS": (AbsTaskSTS, "cosine_spearman"),
@@ -30,18 +31,36 @@ class ListDataset(Dataset):
         return super().__getitem__(slice(None))[key] if isinstance(key, str) else super().__getitem__(key)
 
 
-def with_list_columns(dataset: Any) -> Any:
-    """The same data, with ``ListDataset`` for each split of each subset."""
-    if isinstance(dataset, Dataset):
-        return ListDataset(dataset.flatten_indices().data, info=dataset.info, split=dataset.split)
-    parts = {name: with_list_columns(part) for name, part in dataset.items()}
-    return DatasetDict(parts) if isinstance(dataset, DatasetDict) else parts
+def wanted_splits(task: AbsTask) -> list[str]:
+    """The splits that scoring a task needs: those that are scored, and the classifier's training split."""
+    return [*task.eval_splits, *([task.train_split] if task.metadata.type == "Classification" else [])]
 
 
-def load_data(task: AbsTask) -> None:
-    """Load a task's data, with columns that are quick to go through."""
-    task.load_data()
-    task.dataset = with_list_columns(task.dataset)
+def write_data(task: AbsTask, folder: Path) -> None:
+    """Write what a loaded task scores as ``folder/<subset>/<split>.parquet``."""
+    subsets = {"default": task.dataset} if isinstance(task.dataset, DatasetDict) else task.dataset
+    for subset in task.hf_subsets:
+        (folder / subset).mkdir(parents=True)
+        for split in wanted_splits(task):
+            subsets[subset][split].to_parquet(folder / subset / f"{split}.parquet")
+
+
+def read_data(folder: Path) -> dict[str, DatasetDict]:
+    """The data that ``write_data`` or ``prepare_task.py`` wrote: subset -> split -> rows.
+
+    Raises:
+        InputError: a file is damaged, or there is none.
+    """
+    dataset: dict[str, DatasetDict] = {}
+    for path in sorted(Path(folder).glob("*/*.parquet")):
+        try:
+            table = pyarrow.parquet.read_table(path)
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise InputError(f"{path}: expected a whole parquet file, found {first_line(error)}") from error
+        dataset.setdefault(path.parent.name, DatasetDict())[path.stem] = ListDataset(table, fingerprint=str(path))
+    if not dataset:
+        raise InputError(f"task {folder}: expected files <subset>/<split>.parquet in it, found none")
+    return dataset
 
 
 def mteb_task(name: str) -> AbsTask:
@@ -64,8 +83,8 @@ def mteb_task(name: str) -> AbsTask:
     return task
 
 
-def custom_task(name: str, task_type: str, folder: Path) -> AbsTask:
-    """A task over the parquet splits in ``folder`` that ``prepare_task.py`` wrote, scored by mteb's own class."""
+def custom_task(name: str, task_type: str) -> AbsTask:
+    """A task of the user's own, scored by mteb's own class."""
     base, main_score = TYPES[task_type]
     metadata = TaskMetadata(
         name=name,
@@ -77,14 +96,13 @@ def custom_task(name: str, task_type: str, folder: Path) -> AbsTask:
         eval_langs=["eng-Latn"],
         main_score=main_score,
     )
+    return type(name, (base,), {"metadata": metadata})()
 
-    class CustomTask(base):
-        def load_data(self, **_) -> None:
-            if not self.data_loaded:
-                splits = {path.stem: polars.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
-                self.dataset = DatasetDict({name: Dataset.from_polars(frame) for name, frame in splits.items()})
-                self.data_loaded = True
 
-    CustomTask.metadata = metadata
-    CustomTask.__name__ = name
-    return CustomTask()
+def load_task(name: str, folder: Path, custom_type: str | None) -> AbsTask:
+    """A task with its data from ``folder``; nothing is asked of the hub."""
+    task = custom_task(name, custom_type) if custom_type else mteb_task(name)
+    data = read_data(folder)
+    task.dataset = data["default"] if list(data) == ["default"] else data
+    task.data_loaded = True
+    return task

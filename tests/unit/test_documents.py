@@ -7,7 +7,7 @@ import polars
 import pytest
 
 from lib.command import InputError
-from lib.documents import local_files, read_documents, reader_of
+from lib.documents import in_turn, local_files, one_after_another, reader_of
 
 NOUN = (
     "  1 This software and database is being provided to you | by Princeton\n"
@@ -16,8 +16,8 @@ NOUN = (
 )
 
 
-def documents(path, text_key="text", limit=None, seed=0):
-    return list(read_documents(local_files(path), text_key, limit, seed))
+def documents(path, text_key="text"):
+    return list(one_after_another(local_files(path), text_key))
 
 
 def test_paragraphs_of_plain_text(tmp_path):
@@ -126,21 +126,19 @@ def three_files(tmp_path):
     return tmp_path
 
 
-def test_a_limit_takes_an_equal_share_from_the_beginning_of_each_file(three_files):
-    found = documents(three_files, limit=12)
-    assert sorted(found) == sorted(f"{name}{i}" for name in "abc" for i in range(4))
+def test_files_are_read_in_turn_in_an_order_of_the_seed(three_files, monkeypatch):
+    monkeypatch.setattr("lib.documents.VISIT", 20)
+    orders = set()
+    for seed in range(20):
+        found = list(in_turn(local_files(three_files), "text", seed))
+        first, second, third = (found[i][0] for i in (0, 20, 40))
+        orders.add(first + second + third)
+        assert found[:20] == [f"{first}{i}" for i in range(20)]
+        assert found[60:70] == [f"{first}{i}" for i in range(20, 30)]
+        assert sorted(found) == sorted(documents(three_files))
+    assert len(orders) > 3
+    assert found == list(in_turn(local_files(three_files), "text", 19))
 
 
-def test_a_limit_that_the_files_do_not_divide_is_still_the_most_that_is_read(three_files):
-    assert len(documents(three_files, limit=10)) <= 10
-
-
-def test_with_more_files_than_documents_wanted_the_seed_chooses_the_files(three_files):
-    chosen = {tuple(documents(three_files, limit=2, seed=seed)) for seed in range(20)}
-    assert len(chosen) > 1
-    assert all(len(pair) == 2 and all(name.endswith("0") for name in pair) for pair in chosen)
-    assert documents(three_files, limit=2, seed=3) == documents(three_files, limit=2, seed=3)
-
-
-def test_without_a_limit_everything_is_read(three_files):
+def test_everything_is_read(three_files):
     assert len(documents(three_files)) == 90

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 import evaluate
 from lib.command import InputError
 from lib.static_model import load_static_model
-from lib.tasks import mteb_task, with_list_columns
+from lib.tasks import mteb_task, read_data, write_data
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,10 @@ def model_folder(teacher_folder, tmp_path_factory):
 
 
 def pairs(folder, scores):
-    folder.mkdir()
+    (folder / "default").mkdir(parents=True)
     texts = [text for text, _ in made_sentences(2 * len(scores))]
     rows = {"sentence1": texts[: len(scores)], "sentence2": texts[len(scores) :], "score": scores}
-    polars.DataFrame(rows).write_parquet(folder / "test.parquet")
+    polars.DataFrame(rows).write_parquet(folder / "default" / "test.parquet")
     return rows
 
 
@@ -50,11 +50,11 @@ def test_sts_is_the_spearman_correlation_of_cosines(model_folder, tmp_path):
 
 def test_classification_learns_from_the_train_split_and_repeats(model_folder, tmp_path):
     folder = tmp_path / "task"
-    folder.mkdir()
+    (folder / "default").mkdir(parents=True)
     names = list(TOPICS)
     rows = [{"text": text, "label": names.index(topic)} for text, topic in made_sentences(160)]
-    polars.DataFrame(rows[::2]).write_parquet(folder / "train.parquet")
-    polars.DataFrame(rows[1::2]).write_parquet(folder / "test.parquet")
+    polars.DataFrame(rows[::2]).write_parquet(folder / "default" / "train.parquet")
+    polars.DataFrame(rows[1::2]).write_parquet(folder / "default" / "test.parquet")
     first = score(model_folder, folder, "Classification", tmp_path / "first.json")
     assert first > 0.6  # chance is one in three
     assert score(model_folder, folder, "Classification", tmp_path / "second.json") == first
@@ -90,13 +90,19 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         evaluate.load_embedder(tmp_path, "cpu")
 
 
-def test_columns_are_lists_with_the_same_values():
-    rows = {"text": ["a", "b", "c"], "label": [1, 0, 1]}
-    dataset = with_list_columns(DatasetDict({"test": Dataset.from_dict(rows)}))
-    assert isinstance(dataset, DatasetDict)
-    assert type(dataset["test"]["text"]) is list
-    assert {name: dataset["test"][name] for name in rows} == rows
-    assert dataset["test"].select([2, 0])["label"][:] == [1, 1]
+def test_data_is_read_back_with_columns_that_are_lists(tmp_path):
+    task = mteb_task("MTOPDomainClassification")
+    splits = {name: Dataset.from_dict({"text": ["a", "b", "c"], "label": [1, 0, 1]}) for name in ["train", "test"]}
+    task.dataset = {"en": DatasetDict(splits | {"validation": splits["test"]})}
+    write_data(task, tmp_path / "task")
+    found = read_data(tmp_path / "task")
+    assert list(found) == ["en"] and sorted(found["en"]) == ["test", "train"]
+    assert type(found["en"]["test"]["text"]) is list
+    assert found["en"]["test"]["text"] == ["a", "b", "c"]
+    assert found["en"]["train"].select([2, 1])["label"][:] == [1, 0]
+    (tmp_path / "task" / "en" / "test.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"test\.parquet: expected a whole parquet file"):
+        read_data(tmp_path / "task")
 
 
 def test_tasks_of_mteb_are_found_and_others_refused():

@@ -14,7 +14,7 @@ def prepared(tmp_path, source, task_type, form="table") -> dict[str, list[dict]]
     output = tmp_path / "prepared"
     argv = ["--name", "Mine", "--source", str(source), "--type", task_type, "--format", form, "--output", str(output)]
     prepare_task.main(argv)
-    return {path.stem: polars.read_parquet(path).to_dicts() for path in output.iterdir()}
+    return {path.stem: polars.read_parquet(path).to_dicts() for path in (output / "default").iterdir()}
 
 
 STS = [{"sentence1": f"one {i}", "sentence2": f"two {i}", "score": i / 2} for i in range(4)]

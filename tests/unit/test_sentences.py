@@ -10,12 +10,16 @@ import pytest
 import sentences as script
 from lib.command import InputError
 from lib.files import sha256
+from lib.overlap import TaskTexts, normalized_words
 
-DROPPED = ["too_short", "too_long", "no_letters", "duplicate", "not_sampled"]
+DROPPED = [*script.REASONS, "not_sampled"]
 
 
-def sampled(documents, count, seed=0):
-    return script.sample(documents, count, 5, 60, seed)
+def sampled(documents, count, seed=0, evenly=True, language=None, test_texts=None, workers=1):
+    """The sample, and its counts."""
+    rules = script.Rules(5, 60, language, seed)
+    kept, report = script.sample(documents, count, evenly, rules, test_texts or TaskTexts(), workers)
+    return kept, report["counts"]
 
 
 @pytest.mark.parametrize(
@@ -53,10 +57,13 @@ def test_a_document_with_a_lone_surrogate_is_cleaned_not_a_crash():
     assert sorted(kept) == ["The boat left the old harbour.", "The quiet tide rose under it."]
 
 
-def test_a_sentences_place_depends_on_its_folded_text_and_the_seed():
-    assert script.place("The Straße", 1) == script.place("the STRASSE", 1)
-    assert script.place("The boat", 1) != script.place("The boat", 2)
-    assert script.place("The boat", 1) != script.place("The boats", 1)
+def test_a_sentences_place_depends_on_its_normalised_words_and_the_seed():
+    def place(text, seed):
+        return script.place(normalized_words(text), seed)
+
+    assert place("The Straße", 1) == place("the STRASSE!", 1)
+    assert place("The boat", 1) != place("The boat", 2)
+    assert place("The boat", 1) != place("The boats", 1)
 
 
 def test_the_sample_does_not_depend_on_the_order_of_the_documents(sentences):
@@ -93,7 +100,7 @@ def test_sentences_that_are_no_use_are_dropped_and_counted():
     kept, counts = sampled(documents, 10)
     assert sorted(kept) == ["One two three four five.", ("word " * 60)[:-1] + "."]
     expected = dict(documents=5, sentences=6, too_short=1, too_long=1, no_letters=1, duplicate=1, not_sampled=0, kept=2)
-    assert counts == expected
+    assert counts == expected | dict(other_language=0, test_text=0)
 
 
 @pytest.mark.parametrize("count", [1, 20, 400, 1000])
@@ -120,7 +127,7 @@ def arguments(tmp_path, sentences):
 
 def test_main_writes_shards_without_duplicates_and_a_manifest_with_their_hashes(arguments, sentences, tmp_path):
     argv, shards = arguments
-    script.main([*argv, "--count", "100"])
+    script.main([*argv, "--count", "100", "--documents", "all"])
     parts = [polars.read_parquet(shard)["text"].to_list() for shard in shards]
     assert [len(part) for part in parts] == [40, 40, 20]
     written = [text for part in parts for text in part]
@@ -133,12 +140,59 @@ def test_main_writes_shards_without_duplicates_and_a_manifest_with_their_hashes(
     assert manifest["counts"]["kept"] == 100
 
 
-def test_main_reads_no_more_documents_than_asked_for(arguments, sentences, tmp_path):
-    argv, _ = arguments
-    script.main([*argv, "--count", "100", "--documents", "220"])
-    written = polars.concat([polars.read_parquet(shard) for shard in arguments[1]])["text"].to_list()
-    assert set(written) <= set(sentences[:110]) | set(sentences[200:310])
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]["documents"] == 220
+def test_of_enough_documents_a_smaller_sample_is_the_beginning_and_reads_less(sentences):
+    documents = [" ".join(sentences[i % 400 : i % 400 + 2]) for i in range(0, 4000, 2)]
+    read = []
+
+    def counted():
+        for document in documents:
+            read.append(document)
+            yield document
+
+    small, counts = sampled(counted(), 40, evenly=False)
+    assert len(read) == counts["documents"] == script.DOCUMENTS_AT_ONCE
+    assert small == sampled(documents, 300, evenly=False)[0][:40] == sentences[:40]
+
+
+@pytest.mark.parametrize("evenly", [True, False])
+def test_workers_change_nothing(sentences, evenly):
+    documents = [" ".join(sentences[i % 395 : i % 395 + 4]) for i in range(1000)]
+    assert sampled(documents, 300, 0, evenly, "en", workers=2) == sampled(documents, 300, 0, evenly, "en")
+
+
+def test_sentences_of_another_language_are_dropped():
+    english = ["The boat left the old harbour early.", "Smith, Jones, Brown, Taylor and Clark."]
+    others = ["Das Schiff hat den alten Hafen früh verlassen.", "Le bateau a quitté le vieux port très tôt."]
+    kept, counts = sampled(english + others, 10, language="en")
+    assert sorted(kept) == sorted(english)
+    assert counts["other_language"] == 2
+    assert len(sampled(english + others, 10)[0]) == 4
+
+
+def test_an_unknown_language_is_a_mistake(arguments):
+    with pytest.raises(InputError, match=r"corpus\.language: 'xx', expected one of .*en"):
+        script.main([*arguments[0], "--count", "10", "--language", "xx"])
+
+
+def test_planted_test_texts_are_dropped_and_counted_for_their_tasks(arguments, sentences, tmp_path):
+    argv, shards = arguments
+    pairs = {"sentence1": [sentences[3], "the"], "sentence2": [sentences[7], "old boat"], "score": [1.0, 2.0]}
+    for task, rows in {"Pairs": pairs, "Topics": {"text": [sentences[7].upper()], "label": [1]}}.items():
+        (tmp_path / task / "en").mkdir(parents=True)
+        polars.DataFrame(rows).write_parquet(tmp_path / task / "en" / "test.parquet")
+    polars.DataFrame({"text": [sentences[9]]}).write_parquet(tmp_path / "Topics" / "en" / "train.parquet")
+    script.main(
+        [*argv, "--count", "100", "--documents", "all", "--tasks", str(tmp_path / "Pairs"), str(tmp_path / "Topics")]
+    )
+    written = polars.concat([polars.read_parquet(shard) for shard in shards])["text"].to_list()
+    assert not {sentences[3], sentences[7]} & set(written)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["counts"]["test_text"] == 2
+    assert sorted(manifest["dropped_examples"]["test_text"]) == sorted([sentences[3], sentences[7]])
+    assert manifest["test_texts"] == {
+        "Pairs": {"texts": 4, "too_short_to_seek": 2, "dropped": 2},
+        "Topics": {"texts": 1, "too_short_to_seek": 0, "dropped": 1},
+    }
 
 
 def test_too_few_sentences_is_a_mistake_and_leaves_no_files(arguments, tmp_path):

@@ -92,13 +92,32 @@ def test_a_training_setting_reruns_the_training_only(finished):
     assert not {"embed", "distill", "sentences", "evaluate_baseline"} & set(jobs)
 
 
-def test_a_new_task_runs_that_task_and_the_summary(finished):
+def test_a_new_task_runs_that_task_and_the_summary_where_the_sample_stays_as_it_is(finished):
     def add(config):
+        config["corpus"]["decontaminate"] = ["Topics", "Pairs"]
         config["evaluation"]["tasks"].append("More")
         config["evaluation"]["custom_tasks"]["More"] = config["evaluation"]["custom_tasks"]["Pairs"]
 
     jobs = plan(finished, add)
     assert jobs == {**SCORED, "prepare_task": 1, "evaluate_model": 4, "evaluate_baseline": 1}
+
+
+def test_a_new_task_draws_the_sample_anew_without_its_test_texts(finished):
+    def add(config):
+        config["evaluation"]["tasks"].append("More")
+        config["evaluation"]["custom_tasks"]["More"] = config["evaluation"]["custom_tasks"]["Pairs"]
+
+    assert plan(finished, add)["sentences"] == 1
+
+
+def test_a_model_that_differs_in_its_clusters_only_trains_nothing_again(finished):
+    def cluster(config):
+        config["models"]["micro"] = config["models"]["small"] | {"clusters": 50}
+
+    jobs = plan(finished, cluster)
+    assert jobs["quantize"] == jobs["release_model"] - 1 == 1
+    assert jobs["evaluate_model"] == 2
+    assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
 
 
 def test_a_new_width_embeds_nothing_again(finished):
@@ -133,6 +152,7 @@ def failed(checkout, config, *arguments):
     output = done.stdout + done.stderr
     assert done.returncode == 1, output[-3000:]
     assert "Traceback" not in output
+    assert "MissingOutputException" not in output  # the script's exit code is the job's
     return output
 
 
@@ -160,7 +180,7 @@ def test_an_empty_text_leaves_no_shard(tmp_path, teacher_folder):
     checkout = copy_checkout(tmp_path / "checkout")
     output = failed(checkout, config, "corpus")
     assert "sentences.py: error: corpus: expected 256 distinct sentences, found 0 in 0 documents" in output
-    assert not list((checkout / "results" / RUN).rglob("*.parquet"))
+    assert not list((checkout / "results" / RUN / "corpus").rglob("*.parquet"))
 
 
 def test_a_shard_cut_short_is_named(tmp_path, teacher_folder):

@@ -49,7 +49,13 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
     return {
         "run": RUN,
         "teacher": {"source": f"path:{teacher}", "max_length": 64},
-        "corpus": {"source": f"path:{folder}/corpus.txt", "documents": None, "min_words": 3, "shard_size": 128},
+        "corpus": {
+            "source": f"path:{folder}/corpus.txt",
+            "documents": "all",
+            "language": None,
+            "min_words": 3,
+            "shard_size": 128,
+        },
         "training": {"batch_size": 32, "epochs": 2},
         "models": nothing | {"small": {"dimensions": 16, "sentences": 256, "born_again": 1}},
         "evaluation": {
@@ -64,18 +70,19 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
     }
 
 
-def snakemake(checkout: Path, *arguments: str, config: dict | None = None) -> subprocess.CompletedProcess:
-    """Run Snakemake in a checkout, with an overlay where one is given; nothing of the hub can be reached."""
+NO_HUB = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
+
+
+def snakemake(
+    checkout: Path, *arguments: str, config: dict | None = None, hub: dict[str, str] = NO_HUB
+) -> subprocess.CompletedProcess:
+    """Run Snakemake in a checkout, with an overlay where one is given; ``hub`` is the hub's environment."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     if config is not None:
         overlay = checkout / "overlay.yaml"
         overlay.write_text(yaml.safe_dump(config), encoding="utf-8")
         command += ["--configfile", str(overlay)]
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HF_ENDPOINT": "http://127.0.0.1:9",
-        "HF_HUB_OFFLINE": "1",
-    }
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | hub
     return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
 
 

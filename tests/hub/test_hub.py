@@ -1,0 +1,102 @@
+"""Teacher, corpus, baseline and task from a hub: a small one of made data, asked by the real clients."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+
+import polars
+import pytest
+from conftest import made_sentences, make_teacher
+from loopback import COMMIT, serving
+from workflow import NO_HUB, REPOSITORY, RUN, copy_checkout, snakemake, tiny_config
+
+from lib.overlap import normalized_words
+
+TESTED = [text for text, _ in made_sentences(120, seed=7)]
+PLANTED = [TESTED[0], TESTED[50], TESTED[110]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """The hub's folder: a teacher, texts in the shape of C4, and mteb's STSBenchmark with made sentences."""
+    root = tmp_path_factory.mktemp("hub")
+    make_teacher(root / "models" / "made" / "teacher")
+    texts = [text for text, _ in made_sentences(600)]
+    for i in range(3):
+        file = root / "datasets" / "made" / "texts" / "en" / f"c4-train.0000{i}-of-00003.json.gz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        documents = [f"{texts[j]} {texts[j + 1]}" for j in range(200 * i, 200 * i + 200, 2)]
+        documents[5] += f" {PLANTED[i]} So they said: {PLANTED[i].lower()}"
+        file.write_bytes(gzip.compress("\n".join(json.dumps({"text": d}) for d in documents).encode()))
+    task = root / "datasets" / "mteb" / "stsbenchmark-sts" / "data" / "test.parquet"
+    task.parent.mkdir(parents=True)
+    scores = [float(i % 6) for i in range(60)]
+    polars.DataFrame({"sentence1": TESTED[:60], "sentence2": TESTED[60:], "score": scores}).write_parquet(task)
+    return root
+
+
+@pytest.fixture(scope="module")
+def hub_config(tmp_path_factory):
+    """The tiny run with its teacher, corpus, baseline and a task from the hub."""
+    config = tiny_config(tmp_path_factory.mktemp("data") / "data", "unused")
+    teacher = f"hub:made/teacher@{COMMIT}"
+    config["teacher"]["source"] = teacher
+    config["corpus"] |= {"source": f"hub:made/texts@{COMMIT}/en/c4-train.*.json.gz", "documents": "enough"}
+    config["evaluation"]["baselines"]["teacher"] = teacher
+    config["evaluation"]["tasks"] = ["STSBenchmark"]
+    return config
+
+
+def test_a_whole_run_over_a_hub_that_breaks_downloads_and_offline_afterwards(root, hub_config, tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    with serving(root, tmp_path / "cache", breaks=True) as (server, hub):
+        done = snakemake(checkout, config=hub_config, hub=hub)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert {"model.safetensors", "c4-train.00001-of-00003.json.gz", "test.parquet"} <= {p.name for p in server.broken}
+
+    results = checkout / "results" / RUN
+    assert {row["task"] for row in json.loads((results / "summary.json").read_text())["rows"]} == {"STSBenchmark"}
+
+    manifest = json.loads((results / "corpus" / "manifest.json").read_text())
+    assert manifest["test_texts"]["STSBenchmark"]["dropped"] == manifest["counts"]["test_text"] >= 2
+    shards = sorted((results / "corpus" / "sentences").iterdir())
+    texts = polars.concat([polars.read_parquet(shard) for shard in shards])["text"].to_list()
+    kept = [" ".join(normalized_words(text)) for text in texts]
+    assert len(kept) == 256
+    assert not [text for text in kept for planted in PLANTED if " ".join(normalized_words(planted)) in text]
+
+    private = [hub["HF_TOKEN"], hub["HF_ENDPOINT"].removeprefix("http://"), hub["HF_HOME"]]
+    for path in checkout.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [value for value in private if value.encode() in content], path
+
+    offline = NO_HUB | {"HF_HOME": str(tmp_path / "empty")}
+    assert "Nothing to be done" in snakemake(checkout, config=hub_config, hub=offline).stderr
+    again = snakemake(checkout, "--forcerun", "evaluate_baseline", config=hub_config, hub=offline)
+    assert again.returncode == 0, again.stderr[-3000:]
+
+
+def test_a_repository_or_task_that_the_hub_lacks_is_one_line_without_its_address(root, hub_config, tmp_path):
+    config = hub_config | {"teacher": {"source": f"hub:made/nothing@{COMMIT}"}}
+    checkout = copy_checkout(tmp_path / "checkout")
+    with serving(root, tmp_path / "cache") as (_, hub):
+        done = snakemake(checkout, "--retries", "0", "models", config=config, hub=hub)
+    assert done.returncode == 1
+    assert f"fetch.py: error: hub made/nothing@{COMMIT}: download failed" in done.stdout
+    assert hub["HF_ENDPOINT"].removeprefix("http://") not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((checkout / "results" / "sources").glob("nothing*"))
+
+
+def test_a_file_that_is_not_what_its_hash_promises_is_refused(root, tmp_path):
+    command = [sys.executable, REPOSITORY / "scripts" / "fetch.py", "--source", f"hub:made/teacher@{COMMIT}"]
+    with serving(root, tmp_path / "cache", honest=False) as (_, hub):
+        done = subprocess.run(
+            [*command, "--output", tmp_path / "out"], env=os.environ | hub, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert f"config.json: expected sha256 {'0' * 64}; removed, try again" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,34 @@
+"""The README's worked example does what it says."""
+
+import json
+import re
+
+import polars
+import yaml
+from conftest import TOPICS, made_sentences, make_teacher
+from workflow import REPOSITORY, copy_checkout, snakemake
+
+
+def test_own_teacher_corpus_and_tasks(tmp_path):
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    example = re.search(r"```yaml\n(# mine\.yaml\n.*?)```", readme, re.DOTALL)[1]
+    checkout = copy_checkout(tmp_path / "checkout")
+    own = checkout / "my"
+    make_teacher(own / "bert", hidden_size=128, positions=256)
+    polars.DataFrame({"body": [text for text, _ in made_sentences(3000)]}).write_parquet(own / "texts.parquet")
+    labelled = made_sentences(200, seed=1)
+    rows = [
+        {"text": text, "label": list(TOPICS).index(topic), "split": ["train", "test"][i % 2]}
+        for i, (text, topic) in enumerate(labelled)
+    ]
+    polars.DataFrame(rows).write_csv(own / "topics.csv")
+    pairs = [
+        {"sentence1": one, "sentence2": two, "score": float(topic == other)}
+        for (one, topic), (two, other) in zip(labelled[:100], labelled[100:], strict=True)
+    ]
+    polars.DataFrame(pairs).write_ndjson(own / "pairs.jsonl")
+    done = snakemake(checkout, config=yaml.safe_load(example))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    summary = json.loads((checkout / "results" / "mine" / "summary.json").read_text())
+    assert {row["task"] for row in summary["rows"]} == {"MyTopics", "MyPairs"}
+    assert {row["model"] for row in summary["averages"]} == {"my-model", "my-teacher"}
