@@ -32,6 +32,8 @@ def distil(folder: Path, dimensions: int, vocabulary: list[str] | None, device: 
     check_folder(folder, dimensions)
     model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+    # model2vec would take the mean of an added word over the padding that some tokenizer.json ask for
+    tokenizer.backend_tokenizer.no_padding()
     return distill_from_model(
         model, tokenizer, vocabulary=vocabulary, device=device, pca_dims=dimensions, quantize_to="float32"
     )

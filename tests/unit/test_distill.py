@@ -1,0 +1,34 @@
+"""Distillation: added words beside a teacher's tokenizer that pads."""
+
+import json
+import shutil
+
+import numpy as np
+
+import distill
+from lib.static_model import load_static_model
+
+
+def test_added_words_do_not_depend_on_the_padding_of_the_teachers_tokenizer(teacher_folder, tmp_path):
+    padded = shutil.copytree(teacher_folder, tmp_path / "padded")
+    tokenizer = json.loads((padded / "tokenizer.json").read_text())
+    tokenizer["padding"] = {
+        "strategy": {"Fixed": 24},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }
+    (padded / "tokenizer.json").write_text(json.dumps(tokenizer))
+    words = tmp_path / "words.txt"
+    words.write_text("boathouse\nfieldboat\n")
+    vectors = []
+    for teacher in [teacher_folder, padded]:
+        output = tmp_path / f"{teacher.name}-distilled"
+        argv = ["--teacher", teacher, "--dimensions", 16, "--vocabulary", words, "--output", output]
+        distill.main([str(part) for part in argv])
+        model = load_static_model(output)
+        assert {"boathouse", "fieldboat"} <= set(model.tokens)
+        vectors.append(model.embedding)
+    np.testing.assert_array_equal(*vectors)
