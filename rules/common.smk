@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -174,9 +175,14 @@ STAGES = [
 ]
 
 
+def here(path):
+    """A path of the checkout, relative to the working directory: recorded so, a moved checkout reruns nothing."""
+    return os.path.relpath(path)
+
+
 def script(name):
     """The path of a script; as an input of its rule it reruns the rule when it is edited, not when it is touched."""
-    return str(SCRIPTS / f"{name}.py")
+    return here(SCRIPTS / f"{name}.py")
 
 
 def library(name):
@@ -190,7 +196,7 @@ def library(name):
             if module.startswith("lib.") and path not in found:
                 found.add(path)
                 waiting.append(path)
-    return sorted(map(str, found))
+    return sorted(map(here, found))
 
 
 def fetched_sources():

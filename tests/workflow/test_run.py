@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import time
 
 import polars
@@ -72,6 +73,21 @@ def test_a_touch_reruns_nothing(finished):
     for path in (finished[0] / "scripts").rglob("*.py"):
         os.utime(path, (later, later))
     assert plan(finished) == {}
+
+
+def test_a_copied_checkout_reruns_nothing(finished, tmp_path):
+    moved = shutil.copytree(finished[0], tmp_path / "moved")
+    assert plan((moved, finished[1])) == {}
+
+
+def test_a_checkout_apart_from_its_results_reruns_nothing(finished, tmp_path):
+    """Snakemake's --directory: results elsewhere, and the checkout may be read-only."""
+    checkout, config = copy_checkout(tmp_path / "checkout"), finished[1]
+    work = tmp_path / "work"
+    first = snakemake(checkout, "--directory", str(work), "corpus", config=config)
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert (work / "results" / RUN / "corpus" / "manifest.json").exists()
+    assert planned(snakemake(checkout, "-n", "--directory", str(work), "corpus", config=config)) == {}
 
 
 def test_an_edited_script_reruns_its_rule_and_what_follows(finished):
