@@ -167,7 +167,8 @@ def teacher_targets(shards: list[Path], rows: list[int], count: int) -> np.ndarr
     """The teacher's embeddings of the first ``count`` sentences, ``[count, teacher dimensions]`` float16, centred."""
     parts = [read_embeddings(shard, n) for shard, n in zip(shards, rows, strict=True)]
     targets = np.concatenate(parts)[:count]
-    return (targets - targets.mean(axis=0, dtype=np.float64)).astype(np.float16)
+    targets -= targets.mean(axis=0, dtype=np.float64)  # in place and by the block: numpy holds no float64 copy
+    return targets
 
 
 def main(argv: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -223,3 +224,18 @@ def test_the_teachers_targets_are_centred_and_in_the_shards_order(folders):
     rows = np.concatenate([np.load(shard) for shard in shards])[:200].astype(float)
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, rows - rows.mean(0), atol=2e-3)
+
+
+def test_centring_the_teachers_targets_holds_them_once(tmp_path):
+    shards = [tmp_path / f"{i}.npy" for i in range(4)]
+    for i, shard in enumerate(shards):
+        np.save(shard, random_rows(4096, 256, seed=i).numpy().astype(np.float16) + np.float16(0.5))
+    size = 4 * 4096 * 256 * 2
+    tracemalloc.start()
+    try:
+        found = train.teacher_targets(shards, [4096] * 4, 4 * 4096)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.abs(found.astype(np.float32).mean(axis=0)).max() < 1e-3
+    assert size <= peak < 1.2 * size
