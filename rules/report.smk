@@ -12,6 +12,7 @@ rule summary:
         lib=library("summary"),
         results=results_files(),
         models=[f"<results>/models/{model}/{stage}" for model, stage in STAGES],
+        baselines=list(map(source_path, BASELINES.values())),
     output:
         csv="<results>/summary.csv",
         json="<results>/summary.json",
@@ -32,7 +33,8 @@ rule summary:
     params:
         settings=summary_settings(),
     shell:
-        "python {input.script:q} --results {input.results:q} --models {input.models:q} --settings {params.settings:q}"
+        "python {input.script:q} --results {input.results:q} --models {input.models:q}"
+        " --baselines {input.baselines:q} --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
         " 2>&1 | tee {log:q}"
 

@@ -1,6 +1,7 @@
 """Draw a run's plots: what each stage added, quality over size, and the loss curves."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +9,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from lib.command import run
 from lib.files import read_json, replacing
@@ -19,17 +21,28 @@ CATEGORIES = ["STS", "Classification", "PairClassification", "Avg"]
 plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
 
 
+def in_order(stages: Iterable[str]) -> list[str]:
+    """Distinct stages in the order in which a model goes through them."""
+
+    def place(stage: str) -> int:
+        fixed = {"distilled": 0, "pretrained": 1, "int8": 1000}
+        return fixed[stage] if stage in fixed else 1 + int(stage.removeprefix("born-again-"))
+
+    return sorted(set(stages), key=place)
+
+
 def stages_plot(averages: list[dict], baselines: list[str]) -> Figure:
-    """The category means and the macro average of each model along its stages, baselines as dashed lines."""
+    """The category means and the macro average of each model along its stages, baselines as horizontal lines."""
     categories = [c for c in CATEGORIES if any(c in row for row in averages)]
-    figure, axes = plt.subplots(1, len(categories), figsize=(3.4 * len(categories), 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, len(categories), figsize=(3.4 * len(categories), 4.6), layout="constrained")
     models = list(dict.fromkeys(row["model"] for row in averages if row["model"] not in baselines))
+    stages = in_order(row["stage"] for row in averages if row["model"] in models)
     for axis, category in zip(axes, categories, strict=True):
         for i, model in enumerate(models):
-            rows = [row for row in averages if row["model"] == model and category in row]
+            scores = {row["stage"]: row[category] for row in averages if row["model"] == model and category in row}
             axis.plot(
-                [row["stage"] for row in rows],
-                [row[category] for row in rows],
+                [stages.index(stage) for stage in in_order(scores)],
+                [scores[stage] for stage in in_order(scores)],
                 marker=MARKERS[i % len(MARKERS)],
                 color=COLORS[i % len(COLORS)],
                 label=model,
@@ -38,26 +51,38 @@ def stages_plot(averages: list[dict], baselines: list[str]) -> Figure:
             color = COLORS[(len(models) + i) % len(COLORS)]
             axis.axhline(row[category], linestyle=["--", ":", "-."][i % 3], color=color, label=row["model"])
         axis.set_title(category)
-        axis.tick_params(axis="x", rotation=45)
+        axis.set_xticks(range(len(stages)), stages, rotation=45, ha="right", rotation_mode="anchor")
+        axis.set_xlim(-0.4, len(stages) - 0.6)
     axes[0].set_ylabel("score (hundredths)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
-def size_plot(averages: list[dict], sizes: dict[str, int]) -> Figure:
-    """The macro average over the size of ``model.safetensors``, a point for each model and stage."""
-    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    points = [row for row in averages if f"{row['model']}/{row['stage']}" in sizes]
-    models = list(dict.fromkeys(row["model"] for row in points))
-    for row in points:
-        i = models.index(row["model"])
-        megabytes = sizes[f"{row['model']}/{row['stage']}"] / 1e6
-        axis.plot(megabytes, row["Avg"], MARKERS[i % len(MARKERS)], color=COLORS[i % len(COLORS)])
-        axis.annotate(f" {row['model']} {row['stage']}", (megabytes, row["Avg"]), fontsize=8, va="center")
+def size_plot(averages: list[dict], sizes: dict[str, int], finals: dict[str, str]) -> Figure:
+    """The macro average over the size of the weights: each model's final stage, and the baselines."""
+    figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    points = [row for row in averages if finals.get(row["model"], "baseline") == row["stage"]]
+    points = [row for row in points if f"{row['model']}/{row['stage']}" in sizes]
+    for i, row in enumerate(points):
+        own = row["model"] in finals
+        axis.plot(
+            sizes[f"{row['model']}/{row['stage']}"] / 1e6,
+            row["Avg"],
+            MARKERS[i % len(MARKERS)],
+            color=COLORS[i % len(COLORS)],
+            fillstyle="full" if own else "none",
+            markersize=9,
+            label=f"{row['model']}, {row['stage']}" if own else row["model"],
+        )
     axis.set_xscale("log")
-    axis.set_xlabel("size of model.safetensors (MB)")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.margins(0.15)
+    axis.grid(alpha=0.3)
+    axis.set_xlabel("size of the weights (MB, logarithmic)")
     axis.set_ylabel("macro average (hundredths)")
-    axis.margins(x=0.25)
+    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 
@@ -71,6 +96,8 @@ def loss_plot(trainings: dict[str, dict]) -> Figure:
         seen = [p for p in curve if p["train_loss"] is not None]
         axis.plot([p["epoch"] for p in seen], [p["train_loss"] for p in seen], color=color, linestyle=":")
     axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.set_ylabel("loss (held-out; dotted: training)")
     axis.legend(frameon=False)
@@ -94,9 +121,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--loss", type=Path, required=True, help="the SVG of the loss curves to write")
     args = parser.parse_args(argv)
     summary = read_json(args.summary)
-    averages = summary["averages"]
-    save(stages_plot(averages, summary["settings"]["baselines"]), args.stages)
-    save(size_plot(averages, summary["sizes"]), args.size)
+    averages, settings = summary["averages"], summary["settings"]
+    save(stages_plot(averages, settings["baselines"]), args.stages)
+    save(size_plot(averages, summary["sizes"], settings["finals"]), args.size)
     curves = {"/".join(f.parts[-2:]): read_json(f / "training.json") for f in args.trainings}
     save(loss_plot(curves), args.loss)
 

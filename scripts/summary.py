@@ -17,7 +17,7 @@ CATEGORIES = ["STS", "Classification", "PairClassification"]
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
-    "model.safetensors."
+    "the weights' files."
 )
 STYLE = (
     "body{font:15px/1.5 sans-serif;margin:1.5em;max-width:80em}div{overflow-x:auto}table{border-collapse:collapse}"
@@ -171,9 +171,9 @@ def to_html(sections: list[dict]) -> str:
     return f'<!DOCTYPE html>\n<html lang="en">{head}\n{body}</html>\n'
 
 
-def model_sizes(folders: list[Path]) -> dict[str, int]:
-    """Bytes of ``model.safetensors`` of each model folder ``…/model/stage``, by ``model/stage``."""
-    return {"/".join(folder.parts[-2:]): (folder / "model.safetensors").stat().st_size for folder in folders}
+def weights_size(folder: Path) -> int:
+    """Bytes of all safetensors files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
 
 
 def main(argv: list[str]) -> None:
@@ -181,6 +181,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="mteb's JSON files")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="model folders, for their sizes")
+    parser.add_argument("--baselines", type=Path, nargs="*", default=[], help="folders of the settings' baselines")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: run, about, custom_tasks, reference…")
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--json", type=Path, required=True)
@@ -192,7 +193,9 @@ def main(argv: list[str]) -> None:
     categories = {task: category_of(task, custom_tasks) for task in {path.stem for path in args.results}}
     rows = [read_result(path, categories) for path in args.results]
     means = averages(rows)
-    sizes = model_sizes(args.models)
+    sizes = {"/".join(folder.parts[-2:]): weights_size(folder) for folder in args.models}
+    for name, folder in zip(args.settings["baselines"], args.baselines, strict=True):
+        sizes[f"{name}/baseline"] = weights_size(folder)
 
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")

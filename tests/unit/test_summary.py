@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -50,7 +51,10 @@ def made(tmp_path):
     weights = tmp_path / "models" / "m" / "int8" / "model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"x" * 7_500_000)
-    command = ["--results", *write_results(tmp_path / "mteb"), "--models", weights.parent]
+    other = tmp_path / "sources" / "other" / "model.safetensors"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"x" * 90_000_000)
+    command = ["--results", *write_results(tmp_path / "mteb"), "--models", weights.parent, "--baselines", other.parent]
     command += ["--settings", json.dumps(SETTINGS)]
     for kind in ["csv", "json", "markdown", "html"]:
         command += [f"--{kind}", tmp_path / f"summary.{kind}"]
@@ -76,7 +80,7 @@ def test_every_number_is_a_result(made):
 def test_markdown_shows_scores_sizes_and_the_reference(made):
     text = (made / "summary.markdown").read_text()
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |" in text
-    assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | – |" in text
+    assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
     assert "| m | Avg | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | 61.50 | 66.67 | +5.17 |" in text
     assert "| absent | STS | 70.00 | not run | not run |" in text
@@ -104,21 +108,66 @@ def test_a_file_that_is_no_result_is_refused(tmp_path):
         summary.read_result(path, TYPES)
 
 
-def test_plots_are_svg_and_the_same_each_time(made):
-    training = made / "models" / "m" / "pretrained"
-    training.mkdir()
+def drawn(path):
+    """The texts of an SVG, in the order in which they are drawn."""
+    svg = path.read_bytes()
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    return re.findall(r"<!-- (.*?) -->", svg.decode())
+
+
+def draw(summary, trainings, folder):
+    command = ["--summary", summary, "--trainings", *trainings]
+    for name in ["stages", "size", "loss"]:
+        command += [f"--{name}", folder / f"{name}.svg"]
+    plots.main([str(part) for part in command])
+
+
+@pytest.fixture
+def family(tmp_path):
+    """The summary of a family of four, as the untouched config would give it, with made numbers; and a training."""
+    stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["int8"]}
+    stages |= {model: ["distilled", "pretrained", "born-again-1", "int8"] for model in "bc"}
+    pairs = [(model, stage) for model in "abc" for stage in stages[model]] + [("micro", "int8"), ("peer", "baseline")]
+    averages = [
+        {"model": m, "stage": s, "STS": 70.0 + i, "Classification": 60.0 + i, "Avg": 65.0 + i}
+        for i, (m, s) in enumerate(pairs)
+    ]
+    sizes = {f"{m}/{s}": 10 ** (5 + i % 4) for i, (m, s) in enumerate(pairs)}
+    settings = {"baselines": ["peer"], "finals": dict.fromkeys(stages, "int8")}
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps({"averages": averages, "sizes": sizes, "settings": settings}))
+    training = tmp_path / "a" / "pretrained"
+    training.mkdir(parents=True)
     curve = [{"epoch": i, "train_loss": 2 / i if i else None, "validation_loss": 3 / (i + 1)} for i in range(3)]
     (training / "training.json").write_text(json.dumps({"curve": curve}))
-    names = ["stages", "size", "loss"]
+    return path, [training]
+
+
+def test_plots_are_the_same_bytes_each_time(family, tmp_path):
     for folder in ["one", "two"]:
-        command = ["--summary", made / "summary.json", "--trainings", training]
-        for name in names:
-            command += [f"--{name}", made / folder / f"{name}.svg"]
-        plots.main([str(part) for part in command])
-    for name in names:
-        first, second = ((made / folder / f"{name}.svg").read_bytes() for folder in ["one", "two"])
+        draw(*family, tmp_path / folder)
+    for name in ["stages", "size", "loss"]:
+        first, second = ((tmp_path / folder / f"{name}.svg").read_bytes() for folder in ["one", "two"])
         assert first == second
-        assert ElementTree.fromstring(first).tag.endswith("svg")
+
+
+def test_stages_stand_in_their_order_where_the_first_model_lacks_one(family, tmp_path):
+    draw(*family, tmp_path)
+    known = ["distilled", "pretrained", "born-again-1", "int8"]
+    assert [text for text in drawn(tmp_path / "stages.svg") if text in known] == known * 3
+
+
+def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(family, tmp_path):
+    draw(*family, tmp_path)
+    texts = drawn(tmp_path / "size.svg")
+    assert {"a, int8", "b, int8", "c, int8", "micro, int8", "peer", "0.1", "1", "100"} <= set(texts)
+    assert not [text for text in texts if "10^" in text or "times" in text or "pretrained" in text]
+
+
+def test_losses_are_shown_over_whole_epochs(family, tmp_path):
+    draw(*family, tmp_path)
+    assert "0.5" not in drawn(tmp_path / "loss.svg")
+    assert {"0", "1", "2"} <= set(drawn(tmp_path / "loss.svg"))
 
 
 def test_a_release_loads_and_its_card_has_the_numbers(made, teacher_folder, sentences):
