@@ -2,7 +2,7 @@
 #
 # needs  <results>/models/{model}/{last trained stage}/, <results>/summary.json
 # makes  <results>/models/{model}/int8/   quantised, its vocabulary clustered where the config says so
-#        <results>/release/{model}/       float32, int8 and a model card
+#        <results>/release/{model}/       float32 with int8/, or a clustered model; and a model card
 
 
 rule quantize:

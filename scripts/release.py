@@ -1,4 +1,4 @@
-"""Gather what a user takes away: a model as float32 and int8 with a model card."""
+"""Gather what a user takes away: a model as float32, with int8 in a folder of its own, or int8 alone; and its card."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.command import run
 from lib.files import read_json, replacing
 
-MODEL_FILES = ["model.safetensors", "tokenizer.json", "config.json", "modules.json"]
+MODEL_FILES = ["model.safetensors", "tokenizer.json", "config.json"]
 
 
 def model_card(name: str, settings: dict, summary: dict, quantization: dict) -> str:
@@ -17,15 +17,19 @@ def model_card(name: str, settings: dict, summary: dict, quantization: dict) -> 
     categories = [key for key in rows[0] if key not in ("model", "stage")]
     table = ["| Model | Stage | " + " | ".join(categories) + " |", "|---|---|" + "---:|" * len(categories)]
     table += [f"| {r['model']} | {r['stage']} | " + " | ".join(f"{r[c]:.2f}" for c in categories) + " |" for r in rows]
-    loading = f'model = StaticModel.from_pretrained("{name}")  # float32; its folder int8 holds the quantised one'
-    clusters = ""
+    where = f'"path/to/{name}"'
+    loads = ["from model2vec import StaticModel", "", f"model = StaticModel.from_pretrained({where})"]
+    tags, clusters = ["embeddings", "static-embeddings", "model2vec"], ""
     if quantization["clusters"]:
-        loading = f'model = StaticModel.from_pretrained("{name}/int8")'
         clusters = f", {quantization['clusters']:,} of them for all tokens, with a weight for each token"
+    else:
+        loads[-1] += "  # float32; sentence-transformers loads it too"
+        loads += [f'model = StaticModel.from_pretrained({where}, subfolder="int8")  # a quarter of the size']
+        tags += ["sentence-transformers"]
     return f"""---
 library_name: model2vec
 license: {settings["license"]}
-tags: [embeddings, static-embeddings, model2vec, sentence-transformers]
+tags: [{", ".join(tags)}]
 ---
 
 # {name}
@@ -36,9 +40,7 @@ the mean of its tokens. It was distilled from `{settings["teacher"]}`, trained o
 and the seed {settings["seed"]}.
 
 ```python
-from model2vec import StaticModel
-
-{loading}
+{chr(10).join(loads)}
 embeddings = model.encode(["It looks each token up in a table.", "And averages."])
 ```
 
@@ -60,7 +62,7 @@ def main(argv: list[str]) -> None:
     """Write one model's release folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the model's name")
-    parser.add_argument("--model", type=Path, help="the final float32 model's folder; int8 alone without it")
+    parser.add_argument("--model", type=Path, help="the float32 model's folder; without it int8 stands alone")
     parser.add_argument("--int8", type=Path, required=True, help="the quantised model's folder")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
@@ -68,10 +70,10 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     card = model_card(args.name, args.settings, read_json(args.summary), read_json(args.int8 / "quantization.json"))
     with replacing(args.output) as folder:
-        folders = [(args.int8, folder / "int8")] + ([(args.model, folder)] if args.model else [])
-        for source, target in folders:
-            target.mkdir(parents=True, exist_ok=True)
-            for name in MODEL_FILES:
+        folders = {folder: args.model, folder / "int8": args.int8} if args.model else {folder: args.int8}
+        for target, source in folders.items():
+            target.mkdir()
+            for name in [*MODEL_FILES, *(path.name for path in source.glob("modules.json"))]:
                 shutil.copyfile(source / name, target / name)
         (folder / "README.md").write_text(card, encoding="utf-8")
 

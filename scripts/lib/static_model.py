@@ -53,6 +53,9 @@ def save_static_model(model: StaticModel, folder: Path) -> None:
             mapping=model.token_mapping,
             create_model_card=False,
         )
+        if not np.issubdtype(model.embedding.dtype, np.floating):
+            # it promises that sentence-transformers loads the folder, whose static embeddings are floating point
+            (temporary / "modules.json").unlink()
         # safetensors makes files that only their owner reads; a group shares its results
         (temporary / "model.safetensors").chmod((temporary / "config.json").stat().st_mode)
 

@@ -5,9 +5,11 @@ import json
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from helpers import distilled, write_shard
 from model2vec import StaticModel
+from sentence_transformers import SentenceTransformer
 
 import plots
 import quantize
@@ -170,10 +172,8 @@ def test_losses_are_shown_over_whole_epochs(family, tmp_path):
     assert {"0", "1", "2"} <= set(drawn(tmp_path / "loss.svg"))
 
 
-def test_a_release_loads_and_its_card_has_the_numbers(made, teacher_folder, sentences):
-    model = distilled(teacher_folder, made / "final")
-    shard = write_shard(made / "00000.parquet", sentences)
-    quantize.main(["--model", str(model), "--sentences", str(shard), "--output", str(made / "int8")])
+def released(made, model, int8):
+    """The release folder ``path/to/m`` of a float32 model (None: of the int8 model alone)."""
     settings = {
         "about": "",
         "baselines": ["other"],
@@ -185,12 +185,49 @@ def test_a_release_loads_and_its_card_has_the_numbers(made, teacher_folder, sent
         "sentences": 400,
         "teacher": "path:teacher",
     }
-    command = ["--name", "m", "--model", model, "--int8", made / "int8", "--summary", made / "summary.json"]
-    command += ["--settings", json.dumps(settings), "--output", made / "release"]
+    output = made / "path" / "to" / "m"
+    command = ["--name", "m", *(["--model", model] if model else []), "--int8", int8, "--output", output]
+    command += ["--summary", made / "summary.json", "--settings", json.dumps(settings)]
     release.main([str(part) for part in command])
-    card = (made / "release" / "README.md").read_text()
+    return output
+
+
+def quantized(model, made, sentences, *arguments):
+    shard = write_shard(made / "00000.parquet", sentences)
+    quantize.main(["--model", str(model), "--sentences", str(shard), "--output", str(made / "quantized"), *arguments])
+    return made / "quantized"
+
+
+def run_snippet(card):
+    """What the card's Python snippet leaves behind."""
+    names = {}
+    exec(re.search("```python\n(.*?)```", card, re.DOTALL)[1], names)
+    return names
+
+
+def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(made, teacher_folder, sentences, monkeypatch):
+    model = distilled(teacher_folder, made / "final")
+    folder = released(made, model, quantized(model, made, sentences))
+    card = (folder / "README.md").read_text()
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 |" in card
     assert card.startswith("---\nlibrary_name: model2vec\nlicense: mit\n")
-    for folder in [made / "release", made / "release" / "int8"]:
-        loaded = StaticModel.from_pretrained(folder, force_download=False)
-        assert loaded.encode(["the old boat"]).shape == (1, 16)
+    monkeypatch.chdir(made)
+    names = run_snippet(card)
+    assert names["embeddings"].shape == (2, 16)
+    assert names["model"].embedding.dtype == np.int8
+    float32 = StaticModel.from_pretrained(folder, force_download=False)
+    assert float32.embedding.dtype == np.float32
+    np.testing.assert_allclose(
+        SentenceTransformer(str(folder), device="cpu").encode(sentences), float32.encode(sentences), atol=1e-6
+    )
+    # sentence-transformers would be led to load it, and cannot
+    assert not (folder / "int8" / "modules.json").exists()
+
+
+def test_a_clustered_model_is_the_release_folders_own(made, teacher_folder, sentences, monkeypatch):
+    model = distilled(teacher_folder, made / "final")
+    folder = released(made, None, quantized(model, made, sentences, "--clusters", "20"))
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"README.md", "model.safetensors", "tokenizer.json", "config.json"}
+    monkeypatch.chdir(made)
+    assert run_snippet((folder / "README.md").read_text())["model"].embedding.shape == (20, 16)
