@@ -40,6 +40,7 @@ rule all:
     input:
         "<results>/summary.md",
         expand("<results>/plots/{plot}.svg", plot=PLOTS),
+        rules.model_metas.output,
         expand("<results>/release/{model}", model=MODELS),
 
 
@@ -65,6 +66,7 @@ rule evaluate:
     """The score of every model, stage and baseline on every task."""
     input:
         results_files(),
+        rules.model_metas.output,
 
 
 rule report:

@@ -174,6 +174,8 @@ STAGES = [
     if stage == "int8" or owner(model, stage) == model
 ]
 
+SCORED = [*STAGES, *((baseline, "baseline") for baseline in BASELINES)]
+
 
 def here(path):
     """A path of the checkout, relative to the working directory: recorded so, a moved checkout reruns nothing."""
@@ -330,8 +332,7 @@ def task_arguments(wildcards):
 
 def results_files():
     """The result of every (model, stage, task), baselines last."""
-    pairs = [*STAGES, *((baseline, "baseline") for baseline in BASELINES)]
-    return [f"<results>/mteb/{model}/{stage}/{task}.json" for model, stage in pairs for task in TASKS]
+    return [f"<results>/mteb/results/{model}/{stage}/{task}.json" for model, stage in SCORED for task in TASKS]
 
 
 def summary_settings():

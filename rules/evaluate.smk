@@ -3,8 +3,9 @@
 # needs  <results>/models/{model}/{stage}/, <sources>/{slug}/ of baselines and custom tasks
 # makes  <sources>/tasks/{task}/                             what one of mteb's tasks scores, downloaded once
 #        <results>/tasks/{task}/                             a custom task's splits, as parquet
-#        <results>/mteb/{model}/{stage}/{task}.json          the score of a stage
-#        <results>/mteb/{baseline}/baseline/{task}.json      the score of a baseline
+#        <results>/mteb/results/{model}/{stage}/{task}.json        the score of a stage
+#        <results>/mteb/results/{baseline}/baseline/{task}.json    the score of a baseline
+#        <results>/mteb/results/{model}/{stage}/model_meta.json    whose they are; so mteb reads the folder as its own
 
 
 rule fetch_task:
@@ -56,7 +57,7 @@ rule evaluate_model:
         model="<results>/models/{model}/{stage}",
         data=task_data,
     output:
-        "<results>/mteb/{model}/{stage}/{task}.json",
+        "<results>/mteb/results/{model}/{stage}/{task}.json",
     log:
         "<logs>/evaluate/{model}/{stage}/{task}.log",
     benchmark:
@@ -81,7 +82,7 @@ rule evaluate_baseline:
         model=baseline_path,
         data=task_data,
     output:
-        "<results>/mteb/{baseline}/baseline/{task}.json",
+        "<results>/mteb/results/{baseline}/baseline/{task}.json",
     log:
         "<logs>/evaluate/{baseline}/baseline/{task}.log",
     benchmark:
@@ -99,3 +100,21 @@ rule evaluate_baseline:
         "python {input.script:q} --model {input.model:q} --name {wildcards.baseline} --revision baseline"
         " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --gpu {resources.gpu} --threads {threads} --output {output:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule model_metas:
+    """Write beside the results whose they are, so that mteb's own tools read the folder."""
+    input:
+        script=script("model_metas"),
+        lib=library("model_metas"),
+    output:
+        [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in SCORED],
+    log:
+        "<logs>/model_metas.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python {input.script:q} --outputs {output:q} 2>&1 | tee {log:q}"

@@ -1,6 +1,6 @@
 # Report: results -> the summary table and the plots; `snakemake --report` gathers them into one page.
 #
-# needs  <results>/mteb/{model}/{stage}/{task}.json, <results>/models/{model}/{stage}/
+# needs  <results>/mteb/results/{model}/{stage}/{task}.json, <results>/models/{model}/{stage}/
 # makes  <results>/summary.{csv,json,md,html}
 #        <results>/plots/{stages,size,loss}.svg
 

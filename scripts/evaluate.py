@@ -25,7 +25,7 @@ class Encoder(AbsEncoder):
     def __init__(self, embed: Callable[[list[str]], np.ndarray], name: str, revision: str) -> None:
         """Wrap a function from texts to ``[texts, dimensions]``; name and revision are what mteb writes down."""
         self.embed = embed
-        self.mteb_model_meta = ModelMeta.create_empty({"name": f"local/{name}", "revision": revision})
+        self.mteb_model_meta = ModelMeta.create_empty({"name": name, "revision": revision})
 
     def encode(self, inputs: DataLoader, **_: Any) -> np.ndarray:
         """Embed the texts of all batches: ``[texts, dimensions]`` float32."""

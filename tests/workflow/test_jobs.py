@@ -20,6 +20,7 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "evaluate_model": stages * 25,
         "evaluate_baseline": 3 * 25,
         "summary": 1,
+        "model_metas": 1,
         "plots": 1,
         "release_model": 4,
         "all": 1,

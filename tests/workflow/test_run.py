@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 
+import mteb
 import polars
 import pytest
 from conftest import make_teacher
@@ -50,7 +51,7 @@ def test_the_tree_is_complete_and_the_numbers_agree(finished):
     summary = json.loads((results / "summary.json").read_text())
     assert len(summary["rows"]) == 5 * 2
     for row in summary["rows"]:
-        path = results / "mteb" / row["model"] / row["stage"] / f"{row['task']}.json"
+        path = results / "mteb" / "results" / row["model"] / row["stage"] / f"{row['task']}.json"
         (score,) = json.loads(path.read_text())["scores"]["test"]
         assert row["score"] == pytest.approx(100 * score["main_score"])
     markdown = (results / "summary.md").read_text()
@@ -62,6 +63,20 @@ def test_the_tree_is_complete_and_the_numbers_agree(finished):
     assert (results / "plots" / "stages.svg").read_text().lstrip().startswith("<?xml")
     texts = polars.concat([polars.read_parquet(p) for p in (results / "corpus" / "sentences").iterdir()])["text"]
     assert len(texts) == 256 == texts.n_unique()
+
+
+def test_mteb_reads_the_results_as_its_own(finished):
+    results = finished[0] / "results" / RUN
+    loaded = mteb.ResultCache(results / "mteb").load_results()
+    rows = json.loads((results / "summary.json").read_text())["rows"]
+    found = {
+        (model.model_name, model.model_revision, task.task_name): 100 * task.get_score()
+        for model in loaded.model_results
+        for task in model.task_results
+    }
+    assert found == pytest.approx({(row["model"], row["stage"], row["task"]): row["score"] for row in rows})
+    small = mteb.ResultCache(results / "mteb").load_results(models=["small"], tasks=["Pairs"])
+    assert {model.model_name for model in small.model_results} == {"small"}
 
 
 def test_a_second_run_has_nothing_to_do(finished):
