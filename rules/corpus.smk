@@ -7,6 +7,23 @@
 #        <results>/corpus/vocabulary/{model}.txt       words to add to a model's vocabulary, most frequent first
 
 
+def fetched_sources():
+    """Each source that the rule fetch serves by its slug, with the kind of hub repository that it would be."""
+    texts = [(text, "model") for text in [config["teacher"]["source"], *BASELINES.values()]]
+    texts += [(text, "dataset") for text in corpus_sources(config)]
+    texts += [(task["source"], "dataset") for task in CUSTOM_TASKS.values()]
+    return {parse_source(text).slug: (text, kind) for text, kind in texts if parse_source(text).kind != "path"}
+
+
+FETCHED = fetched_sources()
+
+
+def fetched(wildcards):
+    """What a slug stands for."""
+    source, repo_type = FETCHED[wildcards.slug]
+    return options(source=source, repo_type=repo_type)
+
+
 rule fetch:
     """Download a source, check its hash, and unpack what it names."""
     input:
@@ -23,7 +40,7 @@ rule fetch:
         mem_mb=1000,
         runtime=60,
     params:
-        source=fetch_arguments,
+        source=fetched,
     shell:
         "python {input.script:q} {params.source:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -33,7 +50,7 @@ rule sentences:
     input:
         script=script("sentences"),
         lib=library("sentences"),
-        sources=corpus_paths(),
+        sources=[source_path(text) for text in corpus_sources(config) if parse_source(text).kind != "hub"],  # streamed
         tasks=[task_folder(task) for task in DECONTAMINATE],
     output:
         shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
@@ -54,7 +71,7 @@ rule sentences:
         sources=json.dumps(corpus_sources(config)),
         sentences=SENTENCES,
         documents=config["corpus"]["documents"],
-        language=language_arguments(),
+        language=options(language=config["corpus"]["language"]),
         text_key=config["corpus"]["text_key"],
         min_words=config["corpus"]["min_words"],
         max_words=config["corpus"]["max_words"],
@@ -62,9 +79,9 @@ rule sentences:
         seed=config["corpus"]["seed"],
     shell:
         "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
-        " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q} --min-words {params.min_words}"
-        " --max-words {params.max_words} --shard-size {params.shard_size} --seed {params.seed}"
-        " --threads {threads} --shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q}"
+        " --min-words {params.min_words} --max-words {params.max_words} --shard-size {params.shard_size}"
+        " --seed {params.seed} --threads {threads} --shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 rule vocabulary:

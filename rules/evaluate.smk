@@ -8,6 +8,37 @@
 #        <results>/mteb/results/{model}/{stage}/model_meta.json    whose they are; so mteb reads the folder as its own
 
 
+def results_files():
+    """The result of every (model, stage, task), baselines last."""
+    return [f"<results>/mteb/results/{model}/{stage}/{task}.json" for model, stage in SCORED for task in TASKS]
+
+
+def custom_task_path(wildcards):
+    """The raw file or folder of a custom task."""
+    return source_path(CUSTOM_TASKS[wildcards.task]["source"])
+
+
+def custom_task(wildcards):
+    """A custom task's type and format as options of prepare_task.py."""
+    task = CUSTOM_TASKS[wildcards.task]
+    return options(type=task["type"], format=task.get("format"))
+
+
+def task_data(wildcards):
+    """The data of a task."""
+    return task_folder(wildcards.task)
+
+
+def task_type(wildcards):
+    """The option that tells evaluate.py of a custom task."""
+    return options(task_type=CUSTOM_TASKS.get(wildcards.task, {}).get("type"))
+
+
+def baseline_path(wildcards):
+    """The folder of a baseline."""
+    return source_path(BASELINES[wildcards.baseline])
+
+
 rule fetch_task:
     """Download what one of mteb's tasks scores, for all models and runs."""
     input:
@@ -43,7 +74,7 @@ rule prepare_task:
         mem_mb=1000,
         runtime=10,
     params:
-        task=custom_task_arguments,
+        task=custom_task,
     shell:
         "python {input.script:q} --name {wildcards.task} --source {input.source:q} {params.task:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
@@ -68,10 +99,11 @@ rule evaluate_model:
         mem_mb=4000,
         runtime=60,
     params:
-        task=task_arguments,
+        task=task_type,
     shell:
         "python {input.script:q} --model {input.model:q} --name {wildcards.model} --revision {wildcards.stage}"
-        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
+        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --threads {threads} --output {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule evaluate_baseline:
@@ -95,11 +127,11 @@ rule evaluate_baseline:
         mem_mb=8000,
         runtime=240,
     params:
-        task=task_arguments,
+        task=task_type,
     shell:
         "python {input.script:q} --model {input.model:q} --name {wildcards.baseline} --revision baseline"
-        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --gpu {resources.gpu} --threads {threads} --output {output:q}"
-        " 2>&1 | tee {log:q}"
+        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --gpu {resources.gpu} --threads {threads}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule model_metas:

@@ -5,6 +5,38 @@
 #        <results>/release/{model}/       float32 with int8/, or a clustered model; and a model card
 
 
+def clusters(wildcards):
+    """The option for the clusters of a model's vocabulary, where it has some."""
+    return options(clusters=MODELS[wildcards.model].get("clusters"))
+
+
+def float32_model(wildcards):
+    """A model's float32 folder, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
+    return [] if MODELS[wildcards.model].get("clusters") else final_model(wildcards)
+
+
+def float32(wildcards, input):
+    """The option for a model's float32 folder, where there is one."""
+    return options(model=input.model or None)
+
+
+def release_settings(wildcards):
+    """What a model card says of how its model was made, as JSON."""
+    model = MODELS[wildcards.model]
+    settings = {
+        "about": config["about"],
+        "baselines": list(BASELINES),
+        "born_again": model.get("born_again", 0),
+        "corpus": corpus_sources(config),
+        "dimensions": model["dimensions"],
+        "license": config["release"].get("license", "other"),
+        "seed": (config["training"] | model.get("training", {}))["seed"],
+        "sentences": model["sentences"],
+        "teacher": config["teacher"]["source"],
+    }
+    return json.dumps(settings)
+
+
 rule quantize:
     """Quantise a model's last stage to int8 and measure what that changes."""
     input:
@@ -25,7 +57,7 @@ rule quantize:
         mem_mb=4000,
         runtime=60,
     params:
-        clusters=cluster_arguments,
+        clusters=clusters,
     shell:
         "python {input.script:q} --model {input.model:q} {params.clusters:q} --sentences {input.sentences:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
@@ -49,7 +81,7 @@ rule release_model:
         mem_mb=1000,
         runtime=10,
     params:
-        model=float32_arguments,
+        model=float32,
         settings=release_settings,
     shell:
         "python {input.script:q} --name {wildcards.model} {params.model:q} --int8 {input.int8:q}"

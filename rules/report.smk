@@ -4,6 +4,22 @@
 # makes  <results>/summary.{csv,json,md,html}
 #        <results>/plots/{stages,size,loss}.svg
 
+PLOTS = ["stages", "size", "loss"]
+
+
+def summary_settings():
+    """What the summary says beside the results, as JSON."""
+    settings = {
+        "run": config["run"],
+        "about": config["about"],
+        "baselines": list(BASELINES),
+        "custom_tasks": {n: {k: t[k] for k in ("type", "description")} for n, t in CUSTOM_TASKS.items() if n in TASKS},
+        "finals": {model: "int8" for model in MODELS},
+        "reference": config["reference"],
+        "reference_about": config["reference_about"],
+    }
+    return json.dumps(settings)
+
 
 rule summary:
     """Gather every result into one table."""

@@ -6,6 +6,38 @@
 #        <results>/models/{model}/born-again-{generation}/   a fresh student of the generation before it
 
 
+def vocabulary_file(wildcards):
+    """The words that are added to a model's vocabulary, or nothing."""
+    vocabulary = MODELS[wildcards.model].get("vocabulary", "teacher")
+    return [] if vocabulary == "teacher" else f"<results>/corpus/vocabulary/{wildcards.model}.txt"
+
+
+def added_words(wildcards, input):
+    """The option for the added words, where there are some."""
+    return options(vocabulary=input.vocabulary or None)
+
+
+def distilled_model(wildcards):
+    """The model that a training begins from."""
+    return stage_folder(wildcards.model, "distilled")
+
+
+def embedding_shards(wildcards):
+    """The teacher's embeddings that a model trains on."""
+    return expand("<results>/teacher/{shard}.npy", shard=shards_of(MODELS[wildcards.model]["sentences"]))
+
+
+def previous_generation(wildcards):
+    """The model whose embeddings a born-again generation learns."""
+    return stage_folder(wildcards.model, trained_stage(wildcards.model, int(wildcards.generation) - 1))
+
+
+def training(wildcards):
+    """A model's training settings as options of train.py."""
+    recipe = config["training"] | MODELS[wildcards.model].get("training", {})
+    return options(**dict(sorted(recipe.items())))
+
+
 rule distill:
     """Distil the teacher's token embeddings into a static model (model2vec)."""
     input:
@@ -30,7 +62,7 @@ rule distill:
         runtime=60,
     params:
         dimensions=model_setting("dimensions"),
-        vocabulary=vocabulary_arguments,
+        vocabulary=added_words,
     shell:
         "python {input.script:q} --teacher {input.teacher:q} --dimensions {params.dimensions} {params.vocabulary:q}"
         " --gpu {resources.gpu} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
@@ -58,7 +90,7 @@ rule pretrained:
         runtime=240,
     params:
         sentences=model_setting("sentences"),
-        training=training_arguments,
+        training=training,
     shell:
         "python {input.script:q} --student {input.student:q} --sentences {input.sentences:q} --count {params.sentences}"
         " --embeddings {input.embeddings:q} {params.training:q} --threads {threads} --output {output:q}"
@@ -87,7 +119,7 @@ rule born_again:
         runtime=240,
     params:
         sentences=model_setting("sentences"),
-        training=training_arguments,
+        training=training,
     shell:
         "python {input.script:q} --student {input.student:q} --sentences {input.sentences:q} --count {params.sentences}"
         " --previous {input.previous:q} {params.training:q} --threads {threads} --output {output:q}"

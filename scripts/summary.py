@@ -10,6 +10,7 @@ import platform
 from pathlib import Path
 from statistics import fmean
 
+from lib.benchmark import TYPE_OF
 from lib.command import InputError, run
 from lib.files import read_json, replacing, write_json
 
@@ -32,6 +33,8 @@ def category_of(task: str, custom_tasks: dict) -> str:
     """The category of a task: a custom task's type, or what mteb says of its own."""
     if task in custom_tasks:
         return custom_tasks[task]["type"]
+    if task in TYPE_OF:
+        return TYPE_OF[task]
     import mteb
 
     return mteb.get_task(task).metadata.type

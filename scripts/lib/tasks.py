@@ -10,6 +10,7 @@ from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
 
+from lib.benchmark import BENCHMARK
 from lib.command import InputError, first_line
 
 TYPES = {
@@ -17,7 +18,6 @@ TYPES = {
     "Classification": (AbsTaskClassification, "accuracy"),
     "PairClassification": (AbsTaskPairClassification, "max_ap"),
 }
-BENCHMARK = "MTEB(eng, v1)"
 
 
 class ListDataset(Dataset):
@@ -75,9 +75,8 @@ def mteb_task(name: str) -> AbsTask:
     try:
         task = mteb.get_task(name, languages=["eng"], eval_splits=["test"], exclusive_language_filter=True)
     except KeyError as error:
-        raise InputError(
-            f"evaluation.tasks: {name!r}: expected a custom task or one of mteb's: {error.args[0]}"
-        ) from error
+        unknown = str(error.args[0]).removeprefix("KeyError: ")
+        raise InputError(f"evaluation.tasks: {name!r}: expected a custom task or one of mteb's: {unknown}") from error
     if task.metadata.type not in TYPES:
         raise InputError(f"evaluation.tasks: {name!r} is of type {task.metadata.type}, expected one of {list(TYPES)}")
     return task

@@ -75,10 +75,35 @@ def test_a_mistake_in_the_config_is_one_clear_line_before_any_job(tmp_path, teac
     config = changed(tiny_config(tmp_path / "data", teacher_folder), path, value)
     checkout = copy_checkout(tmp_path / "checkout")
     done = snakemake(checkout, config=config)
-    assert done.returncode == 1
-    assert any(line.strip().startswith("config: ") and words in line for line in done.stderr.splitlines()), done.stderr
-    assert "Traceback" not in done.stderr
+    assert mistake(done).startswith("config: ")
+    assert words in mistake(done)
     assert not (checkout / "results").exists()
+
+
+def mistake(done):
+    """The one line that a run which refuses its config says, beside which profile and overlay it reads."""
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if not line.startswith(("Using workflow", "Config file")))
+    return line
+
+
+def test_a_task_that_mteb_lacks_is_noticed_in_config_yaml_itself(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    config = checkout / "config.yaml"
+    config.write_text(config.read_text().replace("- STS12\n", "- STS31\n"))
+    done = snakemake(checkout, "-n")
+    assert mistake(done).startswith("config: evaluation.tasks: 'STS31': expected a custom task or one of mteb's: ")
+
+
+def test_helpers_are_inputs_however_they_are_imported(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    with (checkout / "scripts" / "sentences.py").open("a", encoding="utf-8") as file:
+        file.write("\nimport lib.losses\nfrom lib import teacher_folder\n")
+    done = snakemake(checkout, "-n", "corpus")
+    (inputs,) = (line for line in done.stdout.splitlines() if "input: scripts/sentences.py" in line)
+    assert {"scripts/lib/losses.py", "scripts/lib/teacher_folder.py", "scripts/lib/command.py"} <= set(
+        inputs.replace(",", "").split()
+    )
 
 
 def test_every_rule_has_a_docstring_and_a_log():

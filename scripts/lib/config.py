@@ -1,0 +1,94 @@
+"""The config of a run, checked before any job: a mistake is one line with its key and what was expected."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from lib.benchmark import TYPE_OF
+from lib.command import InputError
+from lib.sources import parse_source
+from lib.teacher_folder import check_folder
+
+
+def drop_nulls(config: dict) -> None:
+    """Leave out the models, references, baselines and custom tasks that are null."""
+    for section in [config, config.get("evaluation") or {}]:
+        for name in ["models", "reference", "custom_tasks", "baselines"]:
+            if isinstance(section.get(name), dict):
+                section[name] = {key: value for key, value in section[name].items() if value is not None}
+
+
+def check_schema(config: dict, schema: Path) -> None:
+    """Check the config against a JSON schema, a YAML file.
+
+    Raises:
+        InputError: a key is unknown or missing, or its value is not as the schema wants it.
+    """
+    error = best_match(Draft202012Validator(yaml.safe_load(schema.read_text())).iter_errors(config))
+    if error:
+        raise InputError(f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}")
+
+
+def corpus_sources(config: dict) -> list[str]:
+    """The corpus's sources as a list."""
+    source = config["corpus"]["source"]
+    return [source] if isinstance(source, str) else source
+
+
+def folder_of(text: str, sources: str) -> str:
+    """Where a source is on disk: the user's own path, or its folder among the downloads in ``sources``."""
+    source = parse_source(text)
+    return source.path if source.kind == "path" else f"{sources}/{source.slug}"
+
+
+def check_meaning(config: dict, sources: str) -> None:
+    """Check what a schema cannot: that sources parse and exist, that tasks are known, that numbers fit one another.
+
+    Args:
+        config: a config that the schema has passed and filled in.
+        sources: the folder of the downloads.
+
+    Raises:
+        InputError: one of them does not.
+    """
+    evaluation = config["evaluation"]
+    texts = {"teacher.source": config["teacher"]["source"]}
+    texts |= {f"corpus.source[{i}]": source for i, source in enumerate(corpus_sources(config))}
+    texts |= {f"evaluation.baselines.{name}": source for name, source in evaluation["baselines"].items()}
+    texts |= {f"evaluation.custom_tasks.{name}.source": t["source"] for name, t in evaluation["custom_tasks"].items()}
+    for key, text in texts.items():
+        try:
+            source = parse_source(text)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error
+        if source.kind == "path" and not Path(source.path).exists():
+            raise InputError(f"{key}: expected a file or folder, found nothing at {source.path}")
+    teacher = folder_of(config["teacher"]["source"], sources)
+    if Path(teacher).exists():
+        check_folder(teacher, max(model["dimensions"] for model in config["models"].values()))
+    if config["corpus"]["min_words"] > config["corpus"]["max_words"]:
+        raise InputError("corpus.min_words: expected at most corpus.max_words")
+    both = set(config["models"]) & set(evaluation["baselines"])
+    if both:
+        raise InputError(f"{sorted(both)}: expected different names for models and baselines")
+    named = evaluation["tasks"] + (config["corpus"]["decontaminate"] or [])
+    check_tasks(task for task in named if task not in evaluation["custom_tasks"])
+
+
+def check_tasks(names: Iterable[str]) -> None:
+    """Check names of mteb's tasks; those of the benchmark are known, for others a process of its own asks mteb.
+
+    Raises:
+        InputError: mteb has no such task, or it is of a type that the pipeline does not average.
+    """
+    unknown = [name for name in names if name not in TYPE_OF]
+    if unknown:
+        script = Path(__file__).parents[1] / "check_tasks.py"
+        done = subprocess.run([sys.executable, script, *unknown], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise InputError(done.stderr.strip().splitlines()[-1].removeprefix(f"{script.name}: error: "))
