@@ -5,7 +5,7 @@
 PYTHON ?= python3.11
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
-QUICKSTART := snakemake --workflow-profile profiles/quickstart
+QUICKSTART := snakemake --cores all --workflow-profile profiles/quickstart
 
 .PHONY: quickstart test check environment
 

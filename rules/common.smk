@@ -96,15 +96,14 @@ def sentence_shards(wildcards):
     return expand("<results>/corpus/sentences/{shard}.parquet", shard=shards_of(MODELS[wildcards.model]["sentences"]))
 
 
-def trained_stage(model, generation=None):
-    """The stage after the given born-again generation, by default the model's last: ``pretrained`` is number 0."""
-    generation = MODELS[model].get("born_again", 0) if generation is None else generation
+def trained_stage(generation):
+    """The stage after a born-again generation: ``pretrained`` is number 0."""
     return f"born-again-{generation}" if generation else "pretrained"
 
 
 def trained_stages(model):
     """All stages of a model that were trained."""
-    return [trained_stage(model, generation) for generation in range(MODELS[model].get("born_again", 0) + 1)]
+    return list(map(trained_stage, range(MODELS[model].get("born_again", 0) + 1)))
 
 
 def made_by(model, stage):
@@ -131,9 +130,14 @@ def stage_folder(model, stage):
     return f"<results>/models/{owner(model, stage)}/{stage}"
 
 
-def final_model(wildcards):
-    """A model's last stage before quantization."""
-    return stage_folder(wildcards.model, trained_stage(wildcards.model))
+def released_stage(model):
+    """The stage of a model that is quantized and released."""
+    return MODELS[model].get("released", "pretrained")
+
+
+def released_model(wildcards):
+    """The folder of the stage of a model that is quantized and released."""
+    return stage_folder(wildcards.model, released_stage(wildcards.model))
 
 
 STAGES = [

@@ -1,7 +1,7 @@
 # Export: trained models -> int8 models and release folders.
 #
-# needs  <results>/models/{model}/{last trained stage}/, <results>/summary.json
-# makes  <results>/models/{model}/int8/   quantised, its vocabulary clustered where the config says so
+# needs  <results>/models/{model}/{released stage}/, <results>/summary.json
+# makes  <results>/models/{model}/int8/   quantized, its vocabulary clustered where the config says so
 #        <results>/release/{model}/       float32 with int8/, or a clustered model; and a model card
 
 
@@ -12,7 +12,7 @@ def clusters(wildcards):
 
 def float32_model(wildcards):
     """A model's float32 folder, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
-    return [] if MODELS[wildcards.model].get("clusters") else final_model(wildcards)
+    return [] if MODELS[wildcards.model].get("clusters") else released_model(wildcards)
 
 
 def float32(wildcards, input):
@@ -26,7 +26,7 @@ def release_settings(wildcards):
     settings = {
         "about": config["about"],
         "baselines": list(BASELINES),
-        "born_again": model.get("born_again", 0),
+        "stage": released_stage(wildcards.model),
         "corpus": corpus_sources(config),
         "dimensions": model["dimensions"],
         "license": config["release"].get("license", "other"),
@@ -38,11 +38,11 @@ def release_settings(wildcards):
 
 
 rule quantize:
-    """Quantise a model's last stage to int8 and measure what that changes."""
+    """Quantize a model's released stage to int8 and measure what that changes."""
     input:
         script=script("quantize"),
         lib=library("quantize"),
-        model=final_model,
+        model=released_model,
         sentences="<results>/corpus/sentences/00000.parquet",
     output:
         directory("<results>/models/{model}/int8"),

@@ -14,7 +14,7 @@ def summary_settings():
         "about": config["about"],
         "baselines": list(BASELINES),
         "custom_tasks": {n: {k: t[k] for k in ("type", "description")} for n, t in CUSTOM_TASKS.items() if n in TASKS},
-        "finals": {model: "int8" for model in MODELS},
+        "released": {model: released_stage(model) for model in MODELS},
         "reference": config["reference"],
         "reference_about": config["reference_about"],
     }

@@ -29,7 +29,7 @@ def embedding_shards(wildcards):
 
 def previous_generation(wildcards):
     """The model whose embeddings a born-again generation learns."""
-    return stage_folder(wildcards.model, trained_stage(wildcards.model, int(wildcards.generation) - 1))
+    return stage_folder(wildcards.model, trained_stage(int(wildcards.generation) - 1))
 
 
 def training(wildcards):

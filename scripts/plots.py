@@ -31,8 +31,11 @@ def in_order(stages: Iterable[str]) -> list[str]:
     return sorted(set(stages), key=place)
 
 
-def stages_plot(averages: list[dict], baselines: list[str]) -> Figure:
-    """The category means and the macro average of each model along its stages, baselines as horizontal lines."""
+def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, str]) -> Figure:
+    """The category means and the macro average of each model along its stages, baselines as horizontal lines.
+
+    A dotted line leads from a model's released stage to the int8 one that was made of it.
+    """
     categories = [c for c in CATEGORIES if any(c in row for row in averages)]
     figure, axes = plt.subplots(1, len(categories), figsize=(3.4 * len(categories), 4.6), layout="constrained")
     models = list(dict.fromkeys(row["model"] for row in averages if row["model"] not in baselines))
@@ -40,13 +43,14 @@ def stages_plot(averages: list[dict], baselines: list[str]) -> Figure:
     for axis, category in zip(axes, categories, strict=True):
         for i, model in enumerate(models):
             scores = {row["stage"]: row[category] for row in averages if row["model"] == model and category in row}
-            axis.plot(
-                [stages.index(stage) for stage in in_order(scores)],
-                [scores[stage] for stage in in_order(scores)],
-                marker=MARKERS[i % len(MARKERS)],
-                color=COLORS[i % len(COLORS)],
-                label=model,
-            )
+            look = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
+            trained = [stage for stage in in_order(scores) if stage != "int8"]
+            exported = [stage for stage in [released[model], "int8"] if stage in scores]
+            for path, style in [(trained, "-"), (exported, ":")]:
+                places = [stages.index(stage) for stage in path]
+                axis.plot(
+                    places, [scores[stage] for stage in path], style, **look, label=model if style == ":" else None
+                )
         for i, row in enumerate(row for row in averages if row["model"] in baselines and category in row):
             color = COLORS[(len(models) + i) % len(COLORS)]
             axis.axhline(row[category], linestyle=["--", ":", "-."][i % 3], color=color, label=row["model"])
@@ -58,13 +62,13 @@ def stages_plot(averages: list[dict], baselines: list[str]) -> Figure:
     return figure
 
 
-def size_plot(averages: list[dict], sizes: dict[str, int], finals: dict[str, str]) -> Figure:
-    """The macro average over the size of the weights: each model's final stage, and the baselines."""
+def size_plot(averages: list[dict], sizes: dict[str, int]) -> Figure:
+    """The macro average over the size of the weights: each model's int8 stage, and the baselines."""
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    points = [row for row in averages if finals.get(row["model"], "baseline") == row["stage"]]
+    points = [row for row in averages if row["stage"] in ("int8", "baseline")]
     points = [row for row in points if f"{row['model']}/{row['stage']}" in sizes]
     for i, row in enumerate(points):
-        own = row["model"] in finals
+        own = row["stage"] != "baseline"
         axis.plot(
             sizes[f"{row['model']}/{row['stage']}"] / 1e6,
             row["Avg"],
@@ -122,8 +126,8 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     summary = read_json(args.summary)
     averages, settings = summary["averages"], summary["settings"]
-    save(stages_plot(averages, settings["baselines"]), args.stages)
-    save(size_plot(averages, summary["sizes"], settings["finals"]), args.size)
+    save(stages_plot(averages, settings["baselines"], settings["released"]), args.stages)
+    save(size_plot(averages, summary["sizes"]), args.size)
     curves = {"/".join(f.parts[-2:]): read_json(f / "training.json") for f in args.trainings}
     save(loss_plot(curves), args.loss)
 

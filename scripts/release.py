@@ -36,8 +36,8 @@ tags: [{", ".join(tags)}]
 
 A static embedding model of {settings["dimensions"]} dimensions: each token is looked up in a table, and a sentence is
 the mean of its tokens. It was distilled from `{settings["teacher"]}`, trained on {settings["sentences"]:,} sentences of
-{" and ".join(f"`{source}`" for source in settings["corpus"])}, with {settings["born_again"]} born-again generation(s)
-and the seed {settings["seed"]}.
+{" and ".join(f"`{source}`" for source in settings["corpus"])} with the seed {settings["seed"]}. The released stage is
+{settings["stage"]}.
 
 ```python
 {chr(10).join(loads)}

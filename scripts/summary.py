@@ -90,14 +90,13 @@ def cell(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def reference_lines(reference: dict, means: list[dict], sizes: dict, finals: dict[str, str]) -> list[list[str]]:
-    """For each number of the reference: whose model, which number, theirs, ours and the difference, or «not run»."""
+def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[list[str]]:
+    """For each number of the reference: model, number, theirs, that of our int8 and the difference, or «not run»."""
     lines = []
     for model, theirs in reference.items():
-        stage = finals.get(model)
-        own = next((row for row in means if row["model"] == model and row["stage"] == stage), {})
-        if f"{model}/{stage}" in sizes:
-            own = own | {"Size (MB)": sizes[f"{model}/{stage}"] / 1e6}
+        own = next((row for row in means if row["model"] == model and row["stage"] == "int8"), {})
+        if f"{model}/int8" in sizes:
+            own = own | {"Size (MB)": sizes[f"{model}/int8"] / 1e6}
         for key, values in theirs.items():
             for value in values if isinstance(values, list) else [values]:
                 ours = own.get(key)
@@ -115,10 +114,11 @@ def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> li
         lines.append(
             [row["model"], row["stage"], *(cell(row.get(k)) for k in [*CATEGORIES, "Avg"]), cell(megabytes, 1)]
         )
+    released = ", ".join(f"{stage} of {model}" for model, stage in settings["released"].items())
     sections = [
         {
             "heading": settings["run"],
-            "text": [settings["about"], EXPLANATION],
+            "text": [settings["about"], EXPLANATION, f"int8 is the released stage, quantized: {released}."],
             "header": ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
             "lines": lines,
         }
@@ -143,7 +143,7 @@ def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> li
                 "heading": "Beside the reference",
                 "text": [settings["reference_about"]],
                 "header": ["Model", "Number", "Reference", "Ours", "Difference"],
-                "lines": reference_lines(settings["reference"], means, sizes, settings["finals"]),
+                "lines": reference_lines(settings["reference"], means, sizes),
             }
         )
     return sections

@@ -73,6 +73,13 @@ def check_meaning(config: dict, sources: str) -> None:
         check_folder(teacher, max(model["dimensions"] for model in config["models"].values()))
     if config["corpus"]["min_words"] > config["corpus"]["max_words"]:
         raise InputError("corpus.min_words: expected at most corpus.max_words")
+    for name, model in config["models"].items():
+        released, generations = model.get("released", "pretrained"), model.get("born_again", 0)
+        stages = ["distilled", "pretrained", *(f"born-again-{i}" for i in range(1, generations + 1))]
+        if released not in stages:
+            raise InputError(
+                f"models.{name}.released: {released!r}, expected a stage of the model: {', '.join(stages)}"
+            )
     both = set(config["models"]) & set(evaluation["baselines"])
     if both:
         raise InputError(f"{sorted(both)}: expected different names for models and baselines")

@@ -28,7 +28,7 @@ SETTINGS = {
     "about": "About <this> run.",
     "baselines": ["other"],
     "custom_tasks": {name: {"type": kind, "description": f"what {name} is"} for name, kind in TYPES.items()},
-    "finals": {"m": "int8"},
+    "released": {"m": "distilled"},
     "reference": {"m": {"Avg": [60.0, 61.5]}, "absent": {"STS": 70.0}},
     "reference_about": "Numbers of a card.",
 }
@@ -85,6 +85,7 @@ def test_markdown_shows_scores_sizes_and_the_reference(made):
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
     assert "| m | Avg | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | 61.50 | 66.67 | +5.17 |" in text
+    assert "int8 is the released stage, quantized: distilled of m." in text
     assert "| absent | STS | 70.00 | not run | not run |" in text
     assert "Topics (Classification, no part of MTEB): what Topics is." in text
 
@@ -135,7 +136,7 @@ def family(tmp_path):
         for i, (m, s) in enumerate(pairs)
     ]
     sizes = {f"{m}/{s}": 10 ** (5 + i % 4) for i, (m, s) in enumerate(pairs)}
-    settings = {"baselines": ["peer"], "finals": dict.fromkeys(stages, "int8")}
+    settings = {"baselines": ["peer"], "released": dict.fromkeys(stages, "pretrained")}
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "settings": settings}))
     training = tmp_path / "a" / "pretrained"
@@ -177,7 +178,7 @@ def released(made, model, int8):
     settings = {
         "about": "",
         "baselines": ["other"],
-        "born_again": 1,
+        "stage": "pretrained",
         "corpus": ["path:texts"],
         "dimensions": 16,
         "license": "mit",

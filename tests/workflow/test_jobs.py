@@ -1,6 +1,7 @@
-"""The jobs of the seed's recipe and of the quickstart, and what a bad config says; nothing is run."""
+"""The jobs of the untouched config and of the quickstart, and what a bad config says; nothing is run."""
 
 import pytest
+import yaml
 from workflow import REPOSITORY, copy_checkout, planned, snakemake, tiny_config
 
 
@@ -41,6 +42,11 @@ def test_quickstart_profile_uses_packages_only(tmp_path):
     assert "hub:" not in done.stdout + done.stderr
 
 
+def test_quickstart_profile_leaves_cores_to_the_command_and_to_other_profiles():
+    profile = yaml.safe_load((REPOSITORY / "profiles" / "quickstart" / "profile.yaml").read_text())
+    assert profile == {"configfile": "recipes/quickstart.yaml"}
+
+
 @pytest.mark.parametrize("target", ["corpus", "embeddings", "models", "evaluate", "report", "release"])
 def test_named_targets(tmp_path, target):
     assert planned(snakemake(copy_checkout(tmp_path / "checkout"), "-n", target))[target] == 1
@@ -68,6 +74,11 @@ def changed(config: dict, path: str, value) -> dict:
         ("teacher.source", "hub:a/b@main", "teacher.source: source 'hub:a/b@main': expected hub:owner/name@<40-digit"),
         ("teacher.source", "path:nowhere", "teacher.source: expected a file or folder, found nothing at nowhere"),
         ("evaluation.tasks", ["STS12", "STS31"], "evaluation.tasks: 'STS31': expected a custom task or one of mteb's"),
+        (
+            "models.small.released",
+            "born-again-2",
+            "models.small.released: 'born-again-2', expected a stage of the model",
+        ),
         ("corpus.min_words", 70, "corpus.min_words: expected at most corpus.max_words"),
     ],
 )

@@ -151,6 +151,12 @@ def test_a_model_that_differs_in_its_clusters_only_trains_nothing_again(finished
     assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
 
 
+def test_another_released_stage_trains_nothing_again(finished):
+    jobs = plan(finished, lambda config: config["models"]["small"].update(released="born-again-1"))
+    assert jobs["quantize"] == jobs["release_model"] == 1
+    assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
+
+
 def test_a_new_width_embeds_nothing_again(finished):
     def widen(config):
         config["models"]["wide"] = {"dimensions": 24, "sentences": 256, "born_again": 0}
