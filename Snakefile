@@ -1,9 +1,17 @@
+import copy
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
+# so far, what the command line lays over config.yaml
+OVERLAY = copy.deepcopy(config)
+
 
 configfile: f"{workflow.basedir}/config.yaml"
+
+
+report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
@@ -16,6 +24,7 @@ pathvars:
     sources=SOURCES,
 
 
+include: "rules/inputs.smk"
 include: "rules/corpus.smk"
 include: "rules/teacher.smk"
 include: "rules/student.smk"
@@ -26,12 +35,16 @@ include: "rules/report.smk"
 
 localrules:
     all,
+    downloads,
     corpus,
     embeddings,
     models,
     evaluate,
     report,
     release,
+    fetch,
+    fetch_task,
+    run_config,
 
 
 rule all:
@@ -39,9 +52,17 @@ rule all:
     default_target: True
     input:
         "<results>/summary.md",
+        "<results>/config.yaml",
         expand("<results>/plots/{plot}.svg", plot=PLOTS),
         rules.model_metas.output,
         expand("<results>/release/{model}", model=MODELS),
+
+
+rule downloads:
+    """All that is downloaded before a job needs it; C4 is streamed, by the rule sentences."""
+    input:
+        expand("<sources>/{slug}", slug=FETCHED),
+        [task_folder(task) for task in USED_TASKS if task not in CUSTOM_TASKS],
 
 
 rule corpus:
@@ -73,6 +94,7 @@ rule report:
     """The summary and the plots; `snakemake --report FILE` then gathers them into one page."""
     input:
         "<results>/summary.md",
+        "<results>/config.yaml",
         expand("<results>/plots/{plot}.svg", plot=PLOTS),
 
 

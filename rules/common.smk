@@ -4,10 +4,12 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
 
+import yaml
 from snakemake.utils import validate
 
 BASE = Path(workflow.basedir)
@@ -15,7 +17,7 @@ SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.command import InputError
-from lib.config import check_meaning, check_schema, corpus_sources, drop_nulls, folder_of
+from lib.config import check_meaning, check_schema, corpus_sources, folder_of, lay_over
 from lib.sources import parse_source
 
 # what every run downloads is shared between runs
@@ -28,8 +30,11 @@ shell.prefix(
     "HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_VERBOSITY=error PYTHONWARNINGS=ignore::FutureWarning; "
 )
 
+# what the user typed; jobs elsewhere parse this file again, with a command of Snakemake's own
+os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
+
 try:
-    drop_nulls(config)
+    lay_over(config, OVERLAY, yaml.safe_load((BASE / "config.yaml").read_text()))
     check_schema(config, BASE / "schemas" / "config.schema.yaml")
     validate(config, str(BASE / "schemas" / "config.schema.yaml"))  # fills in the defaults
     check_meaning(config, SOURCES)
@@ -43,6 +48,8 @@ BASELINES = config["evaluation"]["baselines"]
 SENTENCES = max(model["sentences"] for model in MODELS.values())
 SHARD_SIZE = config["corpus"]["shard_size"]
 DECONTAMINATE = TASKS if config["corpus"]["decontaminate"] is None else config["corpus"]["decontaminate"]
+USED_TASKS = list(dict.fromkeys([*TASKS, *DECONTAMINATE]))
+CORPUS = corpus_sources(config)
 
 
 def here(path):
@@ -156,5 +163,5 @@ wildcard_constraints:
     stage=r"distilled|pretrained|born-again-[1-9]\d*|int8",
     generation=r"[1-9]\d*",
     shard=r"\d{5}",
-    task="|".join(map(re.escape, dict.fromkeys([*TASKS, *DECONTAMINATE]))),
+    task="|".join(map(re.escape, USED_TASKS)),
     slug=r"[\w.-]+",

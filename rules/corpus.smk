@@ -7,23 +7,6 @@
 #        <results>/corpus/vocabulary/{model}.txt       words to add to a model's vocabulary, most frequent first
 
 
-def fetched_sources():
-    """Each source that the rule fetch serves by its slug, with the kind of hub repository that it would be."""
-    texts = [(text, "model") for text in [config["teacher"]["source"], *BASELINES.values()]]
-    texts += [(text, "dataset") for text in corpus_sources(config)]
-    texts += [(task["source"], "dataset") for task in CUSTOM_TASKS.values()]
-    return {parse_source(text).slug: (text, kind) for text, kind in texts if parse_source(text).kind != "path"}
-
-
-FETCHED = fetched_sources()
-
-
-def fetched(wildcards):
-    """What a slug stands for."""
-    source, repo_type = FETCHED[wildcards.slug]
-    return options(source=source, repo_type=repo_type)
-
-
 rule fetch:
     """Download a source, check its hash, and unpack what it names."""
     input:
@@ -50,7 +33,7 @@ rule sentences:
     input:
         script=script("sentences"),
         lib=library("sentences"),
-        sources=[source_path(text) for text in corpus_sources(config) if parse_source(text).kind != "hub"],  # streamed
+        sources=[source_path(text) for text in CORPUS if parse_source(text).kind != "hub"],  # the hub's are streamed
         tasks=[task_folder(task) for task in DECONTAMINATE],
     output:
         shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
@@ -68,7 +51,7 @@ rule sentences:
         mem_mb=4000,
         runtime=240,
     params:
-        sources=json.dumps(corpus_sources(config)),
+        sources=json.dumps(CORPUS),
         sentences=SENTENCES,
         documents=config["corpus"]["documents"],
         language=options(language=config["corpus"]["language"]),
@@ -81,7 +64,8 @@ rule sentences:
         "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
         " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q}"
         " --min-words {params.min_words} --max-words {params.max_words} --shard-size {params.shard_size}"
-        " --seed {params.seed} --threads {threads} --shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        " --seed {params.seed} --threads {threads} --shards {output.shards:q} --manifest {output.manifest:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule vocabulary:

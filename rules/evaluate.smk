@@ -8,37 +8,6 @@
 #        <results>/mteb/results/{model}/{stage}/model_meta.json    whose they are; so mteb reads the folder as its own
 
 
-def results_files():
-    """The result of every (model, stage, task), baselines last."""
-    return [f"<results>/mteb/results/{model}/{stage}/{task}.json" for model, stage in SCORED for task in TASKS]
-
-
-def custom_task_path(wildcards):
-    """The raw file or folder of a custom task."""
-    return source_path(CUSTOM_TASKS[wildcards.task]["source"])
-
-
-def custom_task(wildcards):
-    """A custom task's type and format as options of prepare_task.py."""
-    task = CUSTOM_TASKS[wildcards.task]
-    return options(type=task["type"], format=task.get("format"))
-
-
-def task_data(wildcards):
-    """The data of a task."""
-    return task_folder(wildcards.task)
-
-
-def task_type(wildcards):
-    """The option that tells evaluate.py of a custom task."""
-    return options(task_type=CUSTOM_TASKS.get(wildcards.task, {}).get("type"))
-
-
-def baseline_path(wildcards):
-    """The folder of a baseline."""
-    return source_path(BASELINES[wildcards.baseline])
-
-
 rule fetch_task:
     """Download what one of mteb's tasks scores, for all models and runs."""
     input:

@@ -5,38 +5,6 @@
 #        <results>/release/{model}/       float32 with int8/, or a clustered model; and a model card
 
 
-def clusters(wildcards):
-    """The option for the clusters of a model's vocabulary, where it has some."""
-    return options(clusters=MODELS[wildcards.model].get("clusters"))
-
-
-def float32_model(wildcards):
-    """A model's float32 folder, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
-    return [] if MODELS[wildcards.model].get("clusters") else released_model(wildcards)
-
-
-def float32(wildcards, input):
-    """The option for a model's float32 folder, where there is one."""
-    return options(model=input.model or None)
-
-
-def release_settings(wildcards):
-    """What a model card says of how its model was made, as JSON."""
-    model = MODELS[wildcards.model]
-    settings = {
-        "about": config["about"],
-        "baselines": list(BASELINES),
-        "stage": released_stage(wildcards.model),
-        "corpus": corpus_sources(config),
-        "dimensions": model["dimensions"],
-        "license": config["release"].get("license", "other"),
-        "seed": (config["training"] | model.get("training", {}))["seed"],
-        "sentences": model["sentences"],
-        "teacher": config["teacher"]["source"],
-    }
-    return json.dumps(settings)
-
-
 rule quantize:
     """Quantize a model's released stage to int8 and measure what that changes."""
     input:

@@ -2,23 +2,8 @@
 #
 # needs  <results>/mteb/results/{model}/{stage}/{task}.json, <results>/models/{model}/{stage}/
 # makes  <results>/summary.{csv,json,md,html}
+#        <results>/config.yaml               the merged config, and what made the run
 #        <results>/plots/{stages,size,loss}.svg
-
-PLOTS = ["stages", "size", "loss"]
-
-
-def summary_settings():
-    """What the summary says beside the results, as JSON."""
-    settings = {
-        "run": config["run"],
-        "about": config["about"],
-        "baselines": list(BASELINES),
-        "custom_tasks": {n: {k: t[k] for k in ("type", "description")} for n, t in CUSTOM_TASKS.items() if n in TASKS},
-        "released": {model: released_stage(model) for model in MODELS},
-        "reference": config["reference"],
-        "reference_about": config["reference_about"],
-    }
-    return json.dumps(settings)
 
 
 rule summary:
@@ -52,6 +37,25 @@ rule summary:
         "python {input.script:q} --results {input.results:q} --models {input.models:q}"
         " --baselines {input.baselines:q} --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule run_config:
+    """Write down the merged config, and the commit, the command and the versions that made the run."""
+    input:
+        script=script("run_config"),
+        lib=library("run_config"),
+        summary="<results>/summary.json",
+    output:
+        "<results>/config.yaml",
+    log:
+        "<logs>/run_config.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        config=json.dumps(config),
+    shell:
+        "python {input.script:q} --config {params.config:q} --summary {input.summary:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
 
 

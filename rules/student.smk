@@ -6,38 +6,6 @@
 #        <results>/models/{model}/born-again-{generation}/   a fresh student of the generation before it
 
 
-def vocabulary_file(wildcards):
-    """The words that are added to a model's vocabulary, or nothing."""
-    vocabulary = MODELS[wildcards.model].get("vocabulary", "teacher")
-    return [] if vocabulary == "teacher" else f"<results>/corpus/vocabulary/{wildcards.model}.txt"
-
-
-def added_words(wildcards, input):
-    """The option for the added words, where there are some."""
-    return options(vocabulary=input.vocabulary or None)
-
-
-def distilled_model(wildcards):
-    """The model that a training begins from."""
-    return stage_folder(wildcards.model, "distilled")
-
-
-def embedding_shards(wildcards):
-    """The teacher's embeddings that a model trains on."""
-    return expand("<results>/teacher/{shard}.npy", shard=shards_of(MODELS[wildcards.model]["sentences"]))
-
-
-def previous_generation(wildcards):
-    """The model whose embeddings a born-again generation learns."""
-    return stage_folder(wildcards.model, trained_stage(int(wildcards.generation) - 1))
-
-
-def training(wildcards):
-    """A model's training settings as options of train.py."""
-    recipe = config["training"] | MODELS[wildcards.model].get("training", {})
-    return options(**dict(sorted(recipe.items())))
-
-
 rule distill:
     """Distil the teacher's token embeddings into a static model (model2vec)."""
     input:

@@ -2,13 +2,14 @@
 
 import argparse
 import csv
-import html
 import importlib.metadata
 import io
 import json
 import platform
 from pathlib import Path
 from statistics import fmean
+
+from jinja2 import Environment, StrictUndefined
 
 from lib.benchmark import TYPE_OF
 from lib.command import InputError, run
@@ -20,11 +21,48 @@ EXPLANATION = (
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
     "the weights' files."
 )
-STYLE = (
-    "body{font:15px/1.5 sans-serif;margin:1.5em;max-width:80em}div{overflow-x:auto}table{border-collapse:collapse}"
-    "th,td{padding:.25em .8em;border-bottom:1px solid #ccc;text-align:right;white-space:nowrap}"
-    "th:nth-child(-n+2),td:nth-child(-n+2){text-align:left}"
-)
+MARKDOWN = """\
+{% for section in sections %}
+{{ "#" if loop.first else "##" }} {{ section.heading }}
+
+{% for paragraph in section.text if paragraph %}
+{{ paragraph }}
+
+{% endfor %}
+| {{ section.header | join(" | ") }} |
+|---|---{{ "|---:" * (section.header | length - 2) }}|
+{% for cells in section.lines %}
+| {{ cells | join(" | ") }} |
+{% endfor %}
+{{ "" if loop.last else "\n" }}
+{%- endfor %}
+"""
+HTML = """\
+<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Summary</title>
+<style>
+.summary { font: 15px/1.5 sans-serif; margin: 1.5em; max-width: 80em }
+.summary div { overflow-x: auto }
+.summary table { border-collapse: collapse }
+.summary th, .summary td { padding: .25em .8em; border-bottom: 1px solid #ccc; text-align: right; white-space: nowrap }
+.summary :is(th, td):nth-child(-n+2) { text-align: left }
+</style>
+<div class="summary">
+{% for section in sections %}
+<h2>{{ section.heading }}</h2>
+{% for paragraph in section.text if paragraph %}
+<p>{{ paragraph }}</p>
+{% endfor %}
+<div><table>
+<tr>{% for name in section.header %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for cells in section.lines %}
+<tr>{% for value in cells %}<td>{{ value }}</td>{% endfor %}</tr>
+{% endfor %}
+</table></div>
+{% endfor %}
+</div>
+</html>
+"""
 COLUMNS = ["model", "stage", "task", "category", "score", "seconds", "mteb_version", "dataset_revision", "result"]
 VERSIONED = ["model2vec", "mteb", "numpy", "scikit-learn", "snakemake", "tokenizers", "torch", "transformers"]
 
@@ -149,29 +187,12 @@ def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> li
     return sections
 
 
-def to_markdown(sections: list[dict]) -> str:
-    """The sections as Markdown; all columns but the first two are aligned right."""
-    text = ""
-    for level, section in enumerate(sections):
-        text += f"{'##' if level else '#'} {section['heading']}\n\n"
-        text += "".join(f"{paragraph}\n\n" for paragraph in section["text"] if paragraph)
-        rule = ["---", "---"] + ["---:"] * (len(section["header"]) - 2)
-        text += "".join(f"| {' | '.join(cells)} |\n" for cells in [section["header"], rule, *section["lines"]]) + "\n"
-    return text.rstrip("\n") + "\n"
-
-
-def to_html(sections: list[dict]) -> str:
-    """The sections as a page that stands alone and scrolls wide tables on a narrow screen."""
-    body = ""
-    for section in sections:
-        body += f"<h2>{html.escape(section['heading'])}</h2>\n"
-        body += "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in section["text"] if paragraph)
-        header = "".join(f"<th>{html.escape(name)}</th>" for name in section["header"])
-        lines = ("".join(f"<td>{html.escape(value)}</td>" for value in cells) for cells in section["lines"])
-        body += f"<div><table>\n<tr>{header}</tr>\n" + "".join(f"<tr>{line}</tr>\n" for line in lines)
-        body += "</table></div>\n"
-    head = f'<meta charset="utf-8"><title>Summary</title><style>{STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en">{head}\n{body}</html>\n'
+def rendered(template: str, sections: list[dict], escape: bool) -> str:
+    """The sections laid out by a Jinja template; ``escape`` what stands for something else in HTML."""
+    environment = Environment(
+        autoescape=escape, trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.from_string(template).render(sections=sections)
 
 
 def weights_size(folder: Path) -> int:
@@ -203,7 +224,7 @@ def main(argv: list[str]) -> None:
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row | {"score": f"{row['score']:.4f}", "seconds": f"{row['seconds']:.2f}"} for row in rows)
     with replacing(args.csv) as temporary:
         temporary.write_text(table.getvalue(), encoding="utf-8")
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
@@ -212,9 +233,9 @@ def main(argv: list[str]) -> None:
         {"settings": args.settings, "averages": means, "sizes": sizes, "rows": rows, "versions": versions},
     )
     sections = page(rows, means, sizes, args.settings)
-    for path, text in [(args.markdown, to_markdown(sections)), (args.html, to_html(sections))]:
+    for path, template in [(args.markdown, MARKDOWN), (args.html, HTML)]:
         with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(rendered(template, sections, escape=template is HTML), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,28 @@ from lib.command import InputError
 from lib.sources import parse_source
 from lib.teacher_folder import check_folder
 
+NAMED = ["models", "reference", "baselines", "custom_tasks"]
 
-def drop_nulls(config: dict) -> None:
-    """Leave out the models, references, baselines and custom tasks that are null."""
-    for section in [config, config.get("evaluation") or {}]:
-        for name in ["models", "reference", "custom_tasks", "baselines"]:
-            if isinstance(section.get(name), dict):
-                section[name] = {key: value for key, value in section[name].items() if value is not None}
+
+def lay_over(config: dict, overlay: dict, base: dict) -> None:
+    """Let an overlay's models, references, baselines or custom tasks stand in place of ours, and leave out null ones.
+
+    Where the overlay names one of ours, it changes ours instead, as Snakemake has done already.
+
+    Args:
+        config: the merged config, changed in place.
+        overlay: what was laid over.
+        base: what it was laid over.
+    """
+    for part in [None, "evaluation"]:
+        merged, laid, ours = (c if part is None else c.get(part) for c in (config, overlay, base))
+        for name in NAMED if isinstance(merged, dict) else []:
+            if not isinstance(merged.get(name), dict):
+                continue
+            own = (laid or {}).get(name)
+            if own is not None and not set(own) & set(ours.get(name, {})):
+                merged[name] = own
+            merged[name] = {key: value for key, value in merged[name].items() if value is not None}
 
 
 def check_schema(config: dict, schema: Path) -> None:

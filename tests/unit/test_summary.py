@@ -75,6 +75,7 @@ def test_averages_are_means_of_category_means(made):
 def test_every_number_is_a_result(made):
     with (made / "summary.csv").open() as file:
         rows = list(csv.DictReader(file))
+    assert all(re.fullmatch(r"\d+\.\d{4}", row["score"]) for row in rows)
     found = {(row["model"], row["stage"], row["task"]): float(row["score"]) for row in rows}
     assert found == pytest.approx({(*key, task): 100 * v for key, s in SCORES.items() for task, v in s.items()})
 

@@ -23,6 +23,7 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "summary": 1,
         "model_metas": 1,
         "plots": 1,
+        "run_config": 1,
         "release_model": 4,
         "all": 1,
     }
@@ -47,7 +48,14 @@ def test_quickstart_profile_leaves_cores_to_the_command_and_to_other_profiles():
     assert profile == {"configfile": "recipes/quickstart.yaml"}
 
 
-@pytest.mark.parametrize("target", ["corpus", "embeddings", "models", "evaluate", "report", "release"])
+def test_downloads_need_no_other_job(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    assert planned(snakemake(checkout, "-n", "downloads")) == {"fetch_task": 25, "fetch": 3, "downloads": 1}
+    quickstart = snakemake(checkout, "-n", "downloads", "--workflow-profile", "profiles/quickstart")
+    assert planned(quickstart) == {"fetch": 7, "downloads": 1}
+
+
+@pytest.mark.parametrize("target", ["downloads", "corpus", "embeddings", "models", "evaluate", "report", "release"])
 def test_named_targets(tmp_path, target):
     assert planned(snakemake(copy_checkout(tmp_path / "checkout"), "-n", target))[target] == 1
 

@@ -1,6 +1,7 @@
 """A tiny run from end to end, what reruns afterwards, and what bad inputs do."""
 
 import copy
+import importlib.metadata
 import json
 import os
 import shutil
@@ -9,12 +10,13 @@ import time
 import mteb
 import polars
 import pytest
+import yaml
 from conftest import make_teacher
 from workflow import RUN, copy_checkout, planned, snakemake, tiny_config
 
 from lib.files import sha256
 
-SCORED = {"evaluate_model": 4 * 2, "summary": 1, "plots": 1, "release_model": 1, "all": 1}
+SCORED = {"evaluate_model": 4 * 2, "summary": 1, "plots": 1, "run_config": 1, "release_model": 1, "all": 1}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,31 @@ def test_the_tree_is_complete_and_the_numbers_agree(finished):
     assert (results / "plots" / "stages.svg").read_text().lstrip().startswith("<?xml")
     texts = polars.concat([polars.read_parquet(p) for p in (results / "corpus" / "sentences").iterdir()])["text"]
     assert len(texts) == 256 == texts.n_unique()
+
+
+def test_the_merged_config_and_what_made_it_are_written_down(finished):
+    checkout, config = finished
+    text = (checkout / "results" / RUN / "config.yaml").read_text()
+    assert "# commit: none: the checkout is no git repository\n" in text
+    assert f"# command: snakemake --cores 2 --configfile {checkout}/overlay.yaml\n" in text
+    assert f"model2vec {importlib.metadata.version('model2vec')}" in text
+    written = yaml.safe_load(text)
+    assert written["training"]["temperature"] == 0.1
+    assert written["models"] == {"small": config["models"]["small"]}
+    assert planned(snakemake(checkout, "-n", "--configfile", f"results/{RUN}/config.yaml")) == {}
+
+
+def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
+    checkout, config = finished
+    done = snakemake(checkout, "--report", "report.html", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    page = (checkout / "report.html").read_text()
+    summary = json.loads((checkout / "results" / RUN / "summary.json").read_text())
+    description = page.split("workflow_desc")[1]
+    for row in summary["averages"]:
+        assert f"{row['Avg']:.2f}" in description
+    assert "temperature: 0.1" in description
+    assert str(checkout) not in page.replace(f"{checkout}/overlay.yaml", "")
 
 
 def test_mteb_reads_the_results_as_its_own(finished):

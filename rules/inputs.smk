@@ -1,0 +1,144 @@
+# What the rules of one file need: functions that give them inputs and options, under that file's name. No rules.
+
+# corpus.smk
+
+
+def fetched_sources():
+    """Each source that the rule fetch serves by its slug, with the kind of hub repository that it would be."""
+    texts = [(text, "model") for text in [config["teacher"]["source"], *BASELINES.values()]]
+    texts += [(text, "dataset") for text in CORPUS if parse_source(text).kind != "hub"]
+    texts += [(CUSTOM_TASKS[task]["source"], "dataset") for task in USED_TASKS if task in CUSTOM_TASKS]
+    return {parse_source(text).slug: (text, kind) for text, kind in texts if parse_source(text).kind != "path"}
+
+
+FETCHED = fetched_sources()
+
+
+def fetched(wildcards):
+    """What a slug stands for."""
+    source, repo_type = FETCHED[wildcards.slug]
+    return options(source=source, repo_type=repo_type)
+
+
+# student.smk
+
+
+def vocabulary_file(wildcards):
+    """The words that are added to a model's vocabulary, or nothing."""
+    vocabulary = MODELS[wildcards.model].get("vocabulary", "teacher")
+    return [] if vocabulary == "teacher" else f"<results>/corpus/vocabulary/{wildcards.model}.txt"
+
+
+def added_words(wildcards, input):
+    """The option for the added words, where there are some."""
+    return options(vocabulary=input.vocabulary or None)
+
+
+def distilled_model(wildcards):
+    """The model that a training begins from."""
+    return stage_folder(wildcards.model, "distilled")
+
+
+def embedding_shards(wildcards):
+    """The teacher's embeddings that a model trains on."""
+    return expand("<results>/teacher/{shard}.npy", shard=shards_of(MODELS[wildcards.model]["sentences"]))
+
+
+def previous_generation(wildcards):
+    """The model whose embeddings a born-again generation learns."""
+    return stage_folder(wildcards.model, trained_stage(int(wildcards.generation) - 1))
+
+
+def training(wildcards):
+    """A model's training settings as options of train.py."""
+    recipe = config["training"] | MODELS[wildcards.model].get("training", {})
+    return options(**dict(sorted(recipe.items())))
+
+
+# export.smk
+
+
+def clusters(wildcards):
+    """The option for the clusters of a model's vocabulary, where it has some."""
+    return options(clusters=MODELS[wildcards.model].get("clusters"))
+
+
+def float32_model(wildcards):
+    """A model's float32 folder, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
+    return [] if MODELS[wildcards.model].get("clusters") else released_model(wildcards)
+
+
+def float32(wildcards, input):
+    """The option for a model's float32 folder, where there is one."""
+    return options(model=input.model or None)
+
+
+def release_settings(wildcards):
+    """What a model card says of how its model was made, as JSON."""
+    model = MODELS[wildcards.model]
+    settings = {
+        "about": config["about"],
+        "baselines": list(BASELINES),
+        "stage": released_stage(wildcards.model),
+        "corpus": CORPUS,
+        "dimensions": model["dimensions"],
+        "license": config["release"].get("license", "other"),
+        "seed": (config["training"] | model.get("training", {}))["seed"],
+        "sentences": model["sentences"],
+        "teacher": config["teacher"]["source"],
+    }
+    return json.dumps(settings)
+
+
+# evaluate.smk
+
+
+def results_files():
+    """The result of every (model, stage, task), baselines last."""
+    return [f"<results>/mteb/results/{model}/{stage}/{task}.json" for model, stage in SCORED for task in TASKS]
+
+
+def custom_task_path(wildcards):
+    """The raw file or folder of a custom task."""
+    return source_path(CUSTOM_TASKS[wildcards.task]["source"])
+
+
+def custom_task(wildcards):
+    """A custom task's type and format as options of prepare_task.py."""
+    task = CUSTOM_TASKS[wildcards.task]
+    return options(type=task["type"], format=task.get("format"))
+
+
+def task_data(wildcards):
+    """The data of a task."""
+    return task_folder(wildcards.task)
+
+
+def task_type(wildcards):
+    """The option that tells evaluate.py of a custom task."""
+    return options(task_type=CUSTOM_TASKS.get(wildcards.task, {}).get("type"))
+
+
+def baseline_path(wildcards):
+    """The folder of a baseline."""
+    return source_path(BASELINES[wildcards.baseline])
+
+
+# report.smk
+
+
+PLOTS = ["stages", "size", "loss"]
+
+
+def summary_settings():
+    """What the summary says beside the results, as JSON."""
+    settings = {
+        "run": config["run"],
+        "about": config["about"],
+        "baselines": list(BASELINES),
+        "custom_tasks": {n: {k: t[k] for k in ("type", "description")} for n, t in CUSTOM_TASKS.items() if n in TASKS},
+        "released": {model: released_stage(model) for model in MODELS},
+        "reference": config["reference"],
+        "reference_about": config["reference_about"],
+    }
+    return json.dumps(settings)

@@ -1,0 +1,56 @@
+"""Write down what a run was: its merged config, and the commit, the command and the versions that made it."""
+
+import argparse
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from lib.command import run
+from lib.files import read_json, replacing
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def git(*arguments: str) -> str:
+    """What git says of the checkout; nothing where there is no git, or no repository."""
+    try:
+        done = subprocess.run(["git", "-C", CHECKOUT, *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def commit() -> str:
+    """The checkout's commit, and how many of its files differ from it."""
+    if git("rev-parse", "--show-toplevel") != str(CHECKOUT):
+        return "none: the checkout is no git repository"
+    changed = len(git("status", "--porcelain", "--untracked-files=no").splitlines())
+    return git("rev-parse", "HEAD") + (f", with changes in {changed} file(s)" if changed else "")
+
+
+def main(argv: list[str]) -> None:
+    """Write one run's config as YAML that Snakemake's --configfile reads; where it comes from stands in comments.
+
+    The command is taken from the environment, ``RUN_COMMAND``: another command makes nothing out of date.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=json.loads, required=True, help="the merged config as JSON")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.json, for the versions")
+    parser.add_argument("--output", type=Path, required=True, help="the YAML file to write")
+    args = parser.parse_args(argv)
+    versions = read_json(args.summary)["versions"]
+    lines = [
+        f"commit: {commit()}",
+        f"command: {os.environ.get('RUN_COMMAND', 'not known')}",
+        f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
+    ]
+    header = "".join(f"# {' '.join(line.split())}\n" for line in lines)
+    with replacing(args.output) as temporary:
+        temporary.write_text(header + yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120))
+
+
+if __name__ == "__main__":
+    run(main)
