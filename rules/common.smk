@@ -9,7 +9,6 @@ import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-import yaml
 from snakemake.utils import validate
 
 BASE = Path(workflow.basedir)
@@ -34,7 +33,7 @@ shell.prefix(
 os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 
 try:
-    lay_over(config, OVERLAY, yaml.safe_load((BASE / "config.yaml").read_text()))
+    lay_over(config, OVERLAY)
     check_schema(config, BASE / "schemas" / "config.schema.yaml")
     validate(config, str(BASE / "schemas" / "config.schema.yaml"))  # fills in the defaults
     check_meaning(config, SOURCES)

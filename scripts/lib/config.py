@@ -17,25 +17,23 @@ from lib.teacher_folder import check_folder
 NAMED = ["models", "reference", "baselines", "custom_tasks"]
 
 
-def lay_over(config: dict, overlay: dict, base: dict) -> None:
-    """Let an overlay's models, references, baselines or custom tasks stand in place of ours, and leave out null ones.
+def lay_over(config: dict, overlay: dict) -> None:
+    """Let an overlay's models, references, baselines and custom tasks stand in place of config.yaml's.
 
-    Where the overlay names one of ours, it changes ours instead, as Snakemake has done already.
+    Those that have a name of config.yaml's inherit what they do not say. Where one of them is null, they change
+    config.yaml's instead, and null leaves one out.
 
     Args:
         config: the merged config, changed in place.
-        overlay: what was laid over.
-        base: what it was laid over.
+        overlay: what was laid over config.yaml.
     """
-    for part in [None, "evaluation"]:
-        merged, laid, ours = (c if part is None else c.get(part) for c in (config, overlay, base))
-        for name in NAMED if isinstance(merged, dict) else []:
-            if not isinstance(merged.get(name), dict):
+    for merged, laid in [(config, overlay), (config.get("evaluation"), overlay.get("evaluation"))]:
+        for name in NAMED:
+            if not isinstance(merged, dict) or not isinstance(merged.get(name), dict):
                 continue
-            own = (laid or {}).get(name)
-            if own is not None and not set(own) & set(ours.get(name, {})):
-                merged[name] = own
-            merged[name] = {key: value for key, value in merged[name].items() if value is not None}
+            own = laid.get(name) if isinstance(laid, dict) else None
+            kept = merged[name] if own is None or None in own.values() else own
+            merged[name] = {key: merged[name][key] for key in kept if merged[name][key] is not None}
 
 
 def check_schema(config: dict, schema: Path) -> None:

@@ -39,16 +39,18 @@ BASE = {
         ({}, {"ours", "other"}, {"ours"}, {"peer"}),
         ({"models": {"mine": {}}, "reference": {}}, {"mine"}, set(), {"peer"}),
         ({"models": {"ours": None}}, {"other"}, {"ours"}, {"peer"}),
-        ({"models": {"ours": {"born_again": 2}}}, {"ours", "other"}, {"ours"}, {"peer"}),
-        ({"models": {"ours": {}, "mine": {}}}, {"ours", "other", "mine"}, {"ours"}, {"peer"}),
+        ({"models": {"ours": None, "mine": {}}}, {"other", "mine"}, {"ours"}, {"peer"}),
+        ({"models": {"ours": {"born_again": 2}}}, {"ours"}, {"ours"}, {"peer"}),
+        ({"models": {"ours": {}, "mine": {}}}, {"ours", "mine"}, {"ours"}, {"peer"}),
+        ({"evaluation": {"baselines": {"peer": "path:else"}}}, {"ours", "other"}, {"ours"}, {"peer"}),
         ({"evaluation": {"baselines": {}}}, {"ours", "other"}, {"ours"}, set()),
         ({"evaluation": {"baselines": {"mine": "path:mine"}}}, {"ours", "other"}, {"ours"}, {"mine"}),
     ],
 )
-def test_an_overlays_own_names_stand_in_place_of_ours_and_ours_are_changed(overlay, models, reference, baselines):
+def test_an_overlays_entries_stand_in_place_of_ours_and_null_leaves_one_out(overlay, models, reference, baselines):
     config = copy.deepcopy(BASE)
     update_config(config, copy.deepcopy(overlay))
-    lay_over(config, overlay, BASE)
+    lay_over(config, overlay)
     assert set(config["models"]) == models
     assert set(config["reference"]) == reference
     assert set(config["evaluation"]["baselines"]) == baselines
