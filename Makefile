@@ -1,13 +1,14 @@
-# Both commands set up all they need: a virtual environment in .venv with the pinned packages.
+# The first two set up all they need: a virtual environment in .venv with the pinned packages.
 #   make quickstart   run the embedded default, print its table, write results/quickstart/report.html
 #   make test         pass the tests and the static checks
+#   make lock         pin anew what envs/requirements.in asks for
 
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 QUICKSTART := snakemake --cores all --workflow-profile profiles/quickstart
 
-.PHONY: quickstart test check environment
+.PHONY: quickstart test check environment lock
 
 quickstart: environment
 	$(QUICKSTART)
@@ -26,9 +27,19 @@ check: environment
 
 environment: .venv/installed
 
-# torch first and alone: its version is pinned, so that nothing else draws in another build of it
-.venv/installed: envs/requirements.txt
+# torch first and alone: which build of it is installed, pip's settings or whoever made .venv decide
+.venv/installed: envs/requirements.in envs/requirements.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: expected python3.11, python3.12 or python3.13 on the PATH," \
+		"found $(or $(PYTHON),none); PYTHON=<path> names another"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet torch==$$(sed -n 's/^torch==//p' envs/requirements.txt)
-	$(BIN)/python -m pip install --quiet -r envs/requirements.txt
+	$(BIN)/python -m pip install --quiet $$(grep '^torch==' envs/requirements.in)
+	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
 	@touch $@
+
+# uv reads its settings in pyproject.toml; conda's environment holds the same pins, for Snakemake copies that file alone
+lock:
+	uv pip compile --quiet --upgrade envs/requirements.in --output-file envs/requirements.txt
+	{ sed '/^      - /d' envs/pipeline.yaml; grep '^torch==' envs/requirements.in; \
+		sed -n 's/^\([a-z0-9.-]*==[^\\]*[^ \\]\) *\\$$/\1/p' envs/requirements.txt; } \
+		| sed 's/^\([a-z].*==.*\)/      - \1/' > envs/pipeline.yaml.new
+	mv envs/pipeline.yaml.new envs/pipeline.yaml
