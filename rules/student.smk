@@ -7,7 +7,7 @@
 
 
 rule distill:
-    """Distil the teacher's token embeddings into a static model (model2vec)."""
+    """Distill the teacher's token embeddings into a static model (model2vec)."""
     input:
         script=script("distill"),
         lib=library("distill"),

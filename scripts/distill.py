@@ -1,4 +1,4 @@
-"""Distil a teacher into a static model: its token embeddings, reduced by PCA, weighted by SIF (model2vec)."""
+"""Distill a teacher into a static model: its token embeddings, reduced by PCA, weighted by SIF (model2vec)."""
 
 import argparse
 from pathlib import Path
@@ -7,15 +7,18 @@ import torch
 from model2vec import StaticModel
 from model2vec.distill import distill_from_model
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
 
 from lib.command import run
 from lib.progress import say
 from lib.static_model import save_static_model
 from lib.teacher_folder import check_folder
 
+logging.disable_progress_bar()
 
-def distil(folder: Path, dimensions: int, vocabulary: list[str] | None, device: str) -> StaticModel:
-    """Distil a teacher.
+
+def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device: str) -> StaticModel:
+    """Distill a teacher.
 
     Args:
         folder: the teacher, a transformers folder with safetensors weights.
@@ -40,7 +43,7 @@ def distil(folder: Path, dimensions: int, vocabulary: list[str] | None, device: 
 
 
 def main(argv: list[str]) -> None:
-    """Distil one teacher into one static model."""
+    """Distill one teacher into one static model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
     parser.add_argument("--dimensions", type=int, required=True)
@@ -52,11 +55,11 @@ def main(argv: list[str]) -> None:
     torch.set_num_threads(args.threads)
     words = args.vocabulary.read_text(encoding="utf-8").splitlines() if args.vocabulary else None
     device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
-    model = distil(args.teacher, args.dimensions, words, device)
+    model = distill(args.teacher, args.dimensions, words, device)
     # the teacher's folder would be written down as a path of this machine
     model.config["tokenizer_name"] = ""
     save_static_model(model, args.output)
-    say(f"distil: {len(model.tokens):,} tokens of {model.dim} dimensions")
+    say(f"distill: {len(model.tokens):,} tokens of {model.dim} dimensions")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,12 @@ from torch.utils.data import DataLoader
 
 from lib.command import InputError, first_line, run
 from lib.files import replacing
-from lib.progress import say
+from lib.progress import progress, say
 from lib.static_model import is_static_model, load_static_model
 from lib.tasks import TYPES, load_task
+
+BATCH_SIZE = 64
+TEXTS_AT_ONCE = 16 * BATCH_SIZE
 
 
 class Encoder(AbsEncoder):
@@ -44,14 +47,27 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
     if is_static_model(folder):
         return load_static_model(folder).encode
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         model = SentenceTransformer(
             str(folder), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
         )
     except Exception as error:  # each library raises its own kinds for a damaged file
         raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
-    return lambda texts: model.encode(texts, batch_size=64, show_progress_bar=True)
+
+    def embed(texts: list[str]) -> np.ndarray:
+        # long texts first, as sentence-transformers would sort them: whole batches of like length
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        parts = np.split(order, range(TEXTS_AT_ONCE, len(order), TEXTS_AT_ONCE))
+        encoded = [
+            model.encode([texts[row] for row in rows], batch_size=BATCH_SIZE, show_progress_bar=False)
+            for rows in progress(parts, len(texts), f"encode by {folder.name}", "texts", len)
+        ]
+        return np.concatenate(encoded)[np.argsort(order)]
+
+    return embed
 
 
 def main(argv: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Quantise a trained model to int8 (model2vec), and cluster its vocabulary where the config asks for it."""
+"""Quantize a trained model to int8 (model2vec), and cluster its vocabulary where the config asks for it."""
 
 import argparse
 from pathlib import Path
@@ -36,7 +36,7 @@ def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def main(argv: list[str]) -> None:
-    """Quantise one model and measure what it costs."""
+    """Quantize one model and measure what it costs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
     parser.add_argument("--clusters", type=int, help="vectors that the tokens share; a vector a token by default")

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the model's name")
     parser.add_argument("--model", type=Path, help="the float32 model's folder; without it int8 stands alone")
-    parser.add_argument("--int8", type=Path, required=True, help="the quantised model's folder")
+    parser.add_argument("--int8", type=Path, required=True, help="the quantized model's folder")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")

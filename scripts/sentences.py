@@ -88,7 +88,7 @@ def clean(text: str) -> str:
 
 
 def place(words: list[str], seed: int) -> int:
-    """64 bits of BLAKE2b of a sentence's normalised words, keyed by the seed; equal sentences share it."""
+    """64 bits of BLAKE2b of a sentence's normalized words, keyed by the seed; equal sentences share it."""
     key = seed.to_bytes(8, "little")
     return int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=8, key=key).digest(), "big")
 

@@ -28,7 +28,7 @@ def made_sentences(count: int, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def make_teacher(folder: Path, hidden_size: int = 32, positions: int = 64) -> Path:
-    """Write a randomly initialised BERT of two layers with a word piece tokenizer over the made sentences."""
+    """Write a randomly initialized BERT of two layers with a word piece tokenizer over the made sentences."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = BertWordPieceTokenizer(lowercase=True)
     tokenizer.train_from_iterator([text for text, _ in made_sentences(500)], vocab_size=300, min_frequency=1)

@@ -15,6 +15,6 @@ def write_shard(path: Path, sentences: list[str]) -> Path:
 
 
 def distilled(teacher: Path, folder: Path, dimensions: int = 16) -> Path:
-    """Distil the teacher into a static model folder."""
+    """Distill the teacher into a static model folder."""
     distill.main(["--teacher", str(teacher), "--dimensions", str(dimensions), "--output", str(folder)])
     return folder

@@ -9,6 +9,7 @@ from conftest import TOPICS, made_sentences
 from datasets import Dataset, DatasetDict
 from helpers import distilled
 from scipy.stats import spearmanr
+from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader
 
 import evaluate
@@ -83,6 +84,21 @@ def test_a_repeated_text_is_embedded_once_and_answered_everywhere():
 def test_a_transformer_is_loaded_by_sentence_transformers(teacher_folder):
     vectors = evaluate.load_embedder(teacher_folder, "cpu")(["the old boat", "a quiet farm"])
     assert vectors.shape == (2, 32)
+
+
+def test_a_transformers_progress_is_ours_and_its_vectors_are_in_the_texts_order(
+    teacher_folder, sentences, monkeypatch, capfd
+):
+    monkeypatch.setattr(evaluate, "TEXTS_AT_ONCE", 128)
+    vectors = evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    assert "400 texts in " in capfd.readouterr().err
+    expected = SentenceTransformer(str(teacher_folder), device="cpu").encode(sentences, batch_size=64)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
+def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd):
+    evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    assert "\r" not in capfd.readouterr().err
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""Quantisation to int8 and clustered vocabularies."""
+"""Quantization to int8 and clustered vocabularies."""
 
 import json
 

@@ -57,7 +57,7 @@ def test_a_document_with_a_lone_surrogate_is_cleaned_not_a_crash():
     assert sorted(kept) == ["The boat left the old harbour.", "The quiet tide rose under it."]
 
 
-def test_a_sentences_place_depends_on_its_normalised_words_and_the_seed():
+def test_a_sentences_place_depends_on_its_normalized_words_and_the_seed():
     def place(text, seed):
         return script.place(normalized_words(text), seed)
 
