@@ -71,19 +71,19 @@ rule plots:
             "<results>/plots/stages.svg",
             caption="../report/stages.rst",
             category="2. Plots",
-            labels={"shows": "what each stage added"},
+            labels={"shows": "1. what each stage added"},
         ),
         size=report(
             "<results>/plots/size.svg",
             caption="../report/size.rst",
             category="2. Plots",
-            labels={"shows": "quality over size"},
+            labels={"shows": "2. quality over size"},
         ),
         loss=report(
             "<results>/plots/loss.svg",
             caption="../report/loss.rst",
             category="2. Plots",
-            labels={"shows": "loss curves"},
+            labels={"shows": "3. loss curves"},
         ),
     log:
         "<logs>/plots.log",

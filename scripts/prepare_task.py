@@ -23,6 +23,7 @@ COLUMNS = {
     "Classification": {"text", "label"},
     "PairClassification": {"sentence1", "sentence2", "labels"},
 }
+SPLITS = ["train", "validation", "test"]
 TEST_SHARE = 0.5
 READERS = {
     ".parquet": polars.read_parquet,
@@ -47,7 +48,7 @@ def split_by_hash(rows: list[dict], column: str) -> Splits:
 
 
 def table(folder: Path) -> Splits:
-    """A table with an optional column ``split`` (train or test); without it, all rows are the test split."""
+    """A table with an optional column ``split`` (of ``SPLITS``); without it, all rows are the test split."""
     path = next((p for p in ([folder] if folder.is_file() else sorted(folder.iterdir())) if p.suffix in READERS), None)
     if path is None:
         raise InputError(f"{folder}: expected a file ending in {', '.join(READERS)}, found none")
@@ -56,8 +57,11 @@ def table(folder: Path) -> Splits:
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: expected a {path.suffix} table, found {first_line(error)}") from error
     splits: Splits = defaultdict(list)
-    for row in frame.to_dicts():
-        splits[row.pop("split", "test")].append(row)
+    for number, row in enumerate(frame.to_dicts(), start=1):
+        split = row.pop("split", "test")
+        if split not in SPLITS:
+            raise InputError(f"{path}: row {number}: expected one of {SPLITS} under split, found {split!r}")
+        splits[split].append(row)
     return dict(splits)
 
 

@@ -1,5 +1,6 @@
 """The config of a run, checked before any job: a mistake is one line with its key and what was expected."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -8,12 +9,23 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 
 from lib.benchmark import TYPE_OF
 from lib.command import InputError
 from lib.sources import parse_source
 from lib.teacher_folder import check_folder
 
+# JSON schema takes 32.0 for an integer, which argparse does not, and knows no infinity, which YAML does
+STRICT = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: type(value) is int,
+            "number": lambda _, value: type(value) is int or (type(value) is float and math.isfinite(value)),
+        }
+    ),
+)
 NAMED = ["models", "reference", "baselines", "custom_tasks"]
 
 
@@ -42,7 +54,7 @@ def check_schema(config: dict, schema: Path) -> None:
     Raises:
         InputError: a key is unknown or missing, or its value is not as the schema wants it.
     """
-    error = best_match(Draft202012Validator(yaml.safe_load(schema.read_text())).iter_errors(config))
+    error = best_match(STRICT(yaml.safe_load(schema.read_text())).iter_errors(config))
     if error:
         raise InputError(f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}")
 

@@ -1,14 +1,18 @@
 """The checks of a config that need no Snakemake."""
 
 import copy
+import math
+import re
 
 import mteb
 import pytest
+import yaml
 from snakemake.utils import update_config
+from workflow import REPOSITORY
 
 from lib.benchmark import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
 from lib.command import InputError
-from lib.config import check_tasks, lay_over
+from lib.config import check_schema, check_tasks, lay_over
 
 
 def test_the_known_tasks_are_the_benchmarks():
@@ -57,3 +61,26 @@ def test_an_overlays_entries_stand_in_place_of_ours_and_null_leaves_one_out(over
     assert config["evaluation"]["tasks"] == ["STS12"]
     if "ours" in models:
         assert config["models"]["ours"]["dimensions"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *((f"training.{key}", 32.0) for key in ["batch_size", "epochs", "patience", "seed"]),
+        *((f"models.potion-mxbai-micro.{key}", 64.0) for key in ["dimensions", "sentences", "clusters", "born_again"]),
+        ("corpus.shard_size", 1024.0),
+        ("corpus.seed", True),
+        ("training.temperature", math.nan),
+        ("training.temperature", math.inf),
+        ("training.similarity_weight", math.inf),
+    ],
+)
+def test_a_number_that_a_script_would_refuse_late_is_refused_at_once(path, value):
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    *parents, last = path.split(".")
+    section = config
+    for name in parents:
+        section = section[name]
+    section[last] = value
+    with pytest.raises(InputError, match=rf"^{re.escape(path)}: {value} is not"):
+        check_schema(config, REPOSITORY / "schemas" / "config.schema.yaml")

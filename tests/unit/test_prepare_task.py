@@ -45,6 +45,14 @@ def test_a_table_with_splits(tmp_path, name):
     assert splits == {"train": expected[:6], "test": expected[6:]}
 
 
+@pytest.mark.parametrize("split", ["../../../../escaped", "/tmp/escaped", "dev", "", None])
+def test_a_split_that_is_none_becomes_no_file(tmp_path, split):
+    source = write_table(tmp_path / "rows.jsonl", [*LABELLED[:8], LABELLED[8] | {"split": split}])
+    with pytest.raises(InputError, match=r"rows\.jsonl: row 9: expected one of .* under split, found"):
+        prepared(tmp_path, source, "Classification")
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl"}
+
+
 def test_a_table_in_a_folder_is_found(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
