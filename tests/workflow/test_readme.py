@@ -6,12 +6,30 @@ import re
 import polars
 import yaml
 from conftest import TOPICS, made_sentences, make_teacher
-from workflow import REPOSITORY, copy_checkout, snakemake
+from workflow import REPOSITORY, copy_checkout, planned, snakemake
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def test_no_line_of_prose_or_rules_is_too_long():
+    files = [REPOSITORY / "README.md", REPOSITORY / "Snakefile"]
+    files += [*(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "rules").glob("*.smk")]
+    for path in files:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            assert len(line) <= 120, f"{path.name}, line {number}"
+
+
+def test_the_commands_with_a_file_or_an_overlay_are_whole(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    commands = re.findall(r"`snakemake (.*?(?:results/|--configfile recipes/).*?)`", README)
+    assert len(commands) == 2
+    for command in commands:
+        done = snakemake(checkout, "-n", *command.replace("--cores 2", "").split())
+        assert planned(done)["sentences"] == 1, command
 
 
 def test_own_teacher_corpus_and_tasks(tmp_path):
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    example = re.search(r"```yaml\n(# mine\.yaml\n.*?)```", readme, re.DOTALL)[1]
+    example = re.search(r"```yaml\n(# mine\.yaml\n.*?)```", README, re.DOTALL)[1]
     checkout = copy_checkout(tmp_path / "checkout")
     own = checkout / "my"
     make_teacher(own / "bert", hidden_size=128, positions=256)
