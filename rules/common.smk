@@ -32,6 +32,9 @@ shell.prefix(
 # what the user typed; jobs elsewhere parse this file again, with a command of Snakemake's own
 os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 
+# a job ends when this process is gone
+os.environ["WORKFLOW_PID"] = str(os.getpid())
+
 try:
     lay_over(config, OVERLAY)
     check_schema(config, BASE / "schemas" / "config.schema.yaml")
@@ -77,6 +80,12 @@ def options(**values):
 def source_path(text):
     """Where a source is on disk: the user's own path, or the folder that the rule fetch makes."""
     return folder_of(text, "<sources>")
+
+
+def files_of(text):
+    """The files of a source that is a user's own folder: inputs too, so that an edit in it reruns what reads it."""
+    source = parse_source(text)
+    return sorted(map(str, filter(Path.is_file, Path(source.path).rglob("*")))) if source.kind == "path" else []
 
 
 def task_folder(task):

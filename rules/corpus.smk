@@ -34,6 +34,7 @@ rule sentences:
         script=script("sentences"),
         lib=library("sentences"),
         sources=[source_path(text) for text in CORPUS if parse_source(text).kind != "hub"],  # the hub's are streamed
+        files=[file for text in CORPUS for file in files_of(text)],
         tasks=[task_folder(task) for task in DECONTAMINATE],
     output:
         shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),

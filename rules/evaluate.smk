@@ -33,6 +33,7 @@ rule prepare_task:
         script=script("prepare_task"),
         lib=library("prepare_task"),
         source=custom_task_path,
+        files=custom_task_files,
     output:
         directory("<results>/tasks/{task}"),
     log:
@@ -81,6 +82,7 @@ rule evaluate_baseline:
         script=script("evaluate"),
         lib=library("evaluate"),
         model=baseline_path,
+        files=baseline_files,
         data=task_data,
     output:
         "<results>/mteb/results/{baseline}/baseline/{task}.json",

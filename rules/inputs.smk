@@ -103,6 +103,11 @@ def custom_task_path(wildcards):
     return source_path(CUSTOM_TASKS[wildcards.task]["source"])
 
 
+def custom_task_files(wildcards):
+    """The files of a custom task's folder."""
+    return files_of(CUSTOM_TASKS[wildcards.task]["source"])
+
+
 def custom_task(wildcards):
     """A custom task's type and format as options of prepare_task.py."""
     task = CUSTOM_TASKS[wildcards.task]
@@ -122,6 +127,11 @@ def task_type(wildcards):
 def baseline_path(wildcards):
     """The folder of a baseline."""
     return source_path(BASELINES[wildcards.baseline])
+
+
+def baseline_files(wildcards):
+    """The files of a baseline's folder."""
+    return files_of(BASELINES[wildcards.baseline])
 
 
 # report.smk

@@ -12,6 +12,7 @@ rule distill:
         script=script("distill"),
         lib=library("distill"),
         teacher=source_path(config["teacher"]["source"]),
+        teacher_files=files_of(config["teacher"]["source"]),
         vocabulary=vocabulary_file,
     output:
         directory("<results>/models/{model}/distilled"),

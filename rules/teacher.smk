@@ -10,6 +10,7 @@ rule embed:
         script=script("embed"),
         lib=library("embed"),
         teacher=source_path(config["teacher"]["source"]),
+        teacher_files=files_of(config["teacher"]["source"]),
         sentences="<results>/corpus/sentences/{shard}.parquet",
     output:
         ensure("<results>/teacher/{shard}.npy", non_empty=True),

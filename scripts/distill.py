@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 from model2vec import StaticModel
 from model2vec.distill import distill_from_model
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
-from lib.command import run
+from lib.command import InputError, run
 from lib.progress import say
 from lib.static_model import save_static_model
 from lib.teacher_folder import check_folder
@@ -30,16 +31,23 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
         A float32 static model with unit-length sentence embeddings.
 
     Raises:
-        InputError: the teacher is narrower than ``dimensions``.
+        InputError: the teacher is narrower than ``dimensions``, or what it makes of its tokens is no number.
     """
     check_folder(folder, dimensions)
     model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     # model2vec would take the mean of an added word over the padding that some tokenizer.json ask for
     tokenizer.backend_tokenizer.no_padding()
-    return distill_from_model(
+    # model2vec would put zeros in their place
+    damaged = [name for name, weights in model.named_parameters() if not torch.isfinite(weights).all()]
+    if damaged:
+        raise InputError(f"teacher {folder}: expected finite weights, found others in {damaged[0]}")
+    student = distill_from_model(
         model, tokenizer, vocabulary=vocabulary, device=device, pca_dims=dimensions, quantize_to="float32"
     )
+    if not np.isfinite(student.embedding).all() or not student.embedding.any():
+        raise InputError(f"teacher {folder}: expected finite embeddings of its tokens, found none")
+    return student
 
 
 def main(argv: list[str]) -> None:

@@ -8,10 +8,12 @@ from model2vec import StaticModel
 from model2vec.model import quantize_model
 
 from lib.command import InputError, run
-from lib.files import sha256, write_json
+from lib.files import remove, sha256, write_json
 from lib.progress import say
 from lib.shards import read_sentences
 from lib.static_model import load_static_model, save_static_model
+
+ABSURD_CHANGE = 0.5
 
 
 def quantize(model: StaticModel, clusters: int | None) -> StaticModel:
@@ -49,6 +51,12 @@ def main(argv: list[str]) -> None:
     sentences = read_sentences(args.sentences)
     quantized = load_static_model(args.output)
     change = 1 - cosines(model.encode(sentences), quantized.encode(sentences))
+    if not change.mean() < ABSURD_CHANGE:
+        remove(args.output)
+        raise InputError(
+            f"model {args.model}: quantized, its sentence embeddings turn by a cosine of {change.mean():.2f} on "
+            f"average, expected less than {ABSURD_CHANGE}"
+        )
     report = {
         "float32_bytes": (args.model / "model.safetensors").stat().st_size,
         "bytes": (args.output / "model.safetensors").stat().st_size,

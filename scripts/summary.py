@@ -5,6 +5,7 @@ import csv
 import importlib.metadata
 import io
 import json
+import math
 import platform
 from pathlib import Path
 from statistics import fmean
@@ -101,6 +102,8 @@ def read_result(path: Path, categories: dict[str, str]) -> dict:
         }
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a result of mteb, found none of its keys: {error}") from error
+    if not math.isfinite(row["score"]):
+        raise InputError(f"{path}: expected a finite score, found {row['score']}; delete the file to score it again")
     if row["task"] != Path(name).stem:
         raise InputError(f"{path}: expected a result of {Path(name).stem}, found one of {row['task']}")
     return row

@@ -98,8 +98,8 @@ def train(
     rows = random.permutation(np.flatnonzero(np.diff(offsets)))
     held_out = min(VALIDATION_MOST, int(len(rows) * VALIDATION_SHARE))
     validation, training = rows[:held_out], rows[held_out:]
-    if not held_out:
-        raise InputError(f"training: expected at least 10 sentences with tokens, found {len(rows)}")
+    if held_out < 2:  # the losses compare sentences: of a single one they are always 0
+        raise InputError(f"training: expected at least 20 sentences with tokens, found {len(rows)}")
     if len(training) < recipe.batch_size:
         raise InputError(f"training.batch_size: {recipe.batch_size}, expected at most the {len(training)} sentences")
 

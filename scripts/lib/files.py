@@ -1,25 +1,33 @@
 """Files that are either whole or not there, and their hashes."""
 
+import glob
 import hashlib
 import json
+import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.command import InputError
+from lib.command import InputError, is_running
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds, remove it when not.
 
-    Works for a file and for a folder alike; a folder that is already there is replaced.
+    Works for a file and for a folder alike; a folder that is already there is replaced. The name is the process's own,
+    so that two that make the same target never mix; what a killed process left on this host is cleared away.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.partial")
+    host = socket.gethostname()
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{glob.escape(host)}-*.partial"):
+        if not is_running(int(left.name.removesuffix(".partial").rpartition("-")[2])):
+            remove(left)
+    temporary = target.with_name(f".{target.name}.{host}-{os.getpid()}.partial")
     remove(temporary)
     try:
         yield temporary

@@ -27,7 +27,7 @@ def read_embeddings(shard: Path, rows: int) -> np.ndarray:
     """Map a shard of embeddings, ``[rows, dimensions]`` float16.
 
     Raises:
-        InputError: the file is damaged, or its rows are not as many as its sentences.
+        InputError: the file is damaged, its rows are not as many as its sentences, or one is not finite.
     """
     try:
         embeddings = np.load(shard, mmap_mode="r", allow_pickle=False)
@@ -35,4 +35,7 @@ def read_embeddings(shard: Path, rows: int) -> np.ndarray:
         raise InputError(f"{shard}: expected a whole npy file, found {first_line(error)}") from error
     if embeddings.ndim != 2 or len(embeddings) != rows:
         raise InputError(f"{shard}: expected {rows} rows, one a sentence, found the shape {embeddings.shape}")
+    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if len(bad):
+        raise InputError(f"{shard}: row {bad[0]}: expected a finite embedding, found another")
     return embeddings

@@ -15,9 +15,17 @@ def load_static_model(folder: Path) -> StaticModel:
     """Load a static model: a model2vec folder, or the weights and tokenizer that the wordllama package ships.
 
     Raises:
-        InputError: the folder holds neither, or a file in it is damaged.
+        InputError: the folder holds neither, a file in it is damaged, or a vector is not finite.
     """
-    folder = Path(folder)
+    model = read_static_model(Path(folder))
+    bad = np.flatnonzero(~np.isfinite(model.embedding).all(axis=1))
+    if len(bad):
+        raise InputError(f"model {folder}: row {bad[0]}: expected a finite vector, found another")
+    return model
+
+
+def read_static_model(folder: Path) -> StaticModel:
+    """Read a static model's files, as ``load_static_model`` says."""
     try:
         if (folder / "weights").is_dir():
             (weights,) = (folder / "weights").glob("*.safetensors")

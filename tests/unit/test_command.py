@@ -1,6 +1,9 @@
 """A user's mistake is one line and exit code 1; a bug keeps its traceback."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +36,36 @@ def test_main_gets_the_arguments_after_the_script(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "--seed", "1"])
     run(seen.extend)
     assert seen == ["--seed", "1"]
+
+
+def test_a_job_ends_when_its_workflow_is_gone_and_leaves_nothing_behind(tmp_path):
+    code = """
+import sys, time
+from pathlib import Path
+from lib.command import run
+from lib.files import replacing
+
+def main(argv):
+    with replacing(Path(argv[0])) as temporary:
+        temporary.write_text("half")
+        print("half", flush=True)
+        for _ in range(300):
+            time.sleep(0.1)
+
+run(main)
+"""
+    workflow = subprocess.Popen(["sleep", "60"])
+    job = subprocess.Popen(
+        ["bash", "-c", "trap '' INT; exec \"$@\"", "job", sys.executable, "-c", code, tmp_path / "file"],
+        cwd=Path(__file__).parents[2] / "scripts",
+        env=os.environ | {"WORKFLOW_PID": str(workflow.pid)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert job.stdout.readline() == "half\n"
+    workflow.kill()
+    workflow.wait()
+    assert job.communicate(timeout=20)[1] == "-c: interrupted\n"
+    assert job.returncode == 1
+    assert not list(tmp_path.iterdir())

@@ -4,8 +4,11 @@ import json
 import shutil
 
 import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
 
 import distill
+from lib.command import InputError
 from lib.static_model import load_static_model
 
 
@@ -32,3 +35,13 @@ def test_added_words_do_not_depend_on_the_padding_of_the_teachers_tokenizer(teac
         assert {"boathouse", "fieldboat"} <= set(model.tokens)
         vectors.append(model.embedding)
     np.testing.assert_array_equal(*vectors)
+
+
+def test_a_teacher_whose_weights_are_not_finite_is_refused(teacher_folder, tmp_path):
+    damaged = shutil.copytree(teacher_folder, tmp_path / "damaged")
+    weights = load_file(damaged / "model.safetensors")
+    name = next(name for name in weights if name.endswith("query.weight"))
+    weights[name][0, 0] = np.nan
+    save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"damaged: expected finite weights, found others in .*query\.weight"):
+        distill.distill(damaged, 16, None, "cpu")

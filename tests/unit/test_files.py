@@ -1,6 +1,9 @@
 """Files that are whole or not there, and their hashes."""
 
 import hashlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,13 +54,32 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
 
 
 def test_replacing_begins_afresh_where_a_killed_run_left_its_partial(tmp_path):
-    left = tmp_path / ".folder.partial"
-    left.mkdir()
-    (left / "stale").touch()
+    code = "import os, sys; from pathlib import Path; from lib.files import replacing\n"
+    code += "with replacing(Path(sys.argv[1])) as temporary: temporary.mkdir(); os._exit(9)"
+    scripts = Path(__file__).parents[2] / "scripts"
+    subprocess.run([sys.executable, "-c", code, tmp_path / "folder"], cwd=scripts, check=False)
+    assert len(list(tmp_path.iterdir())) == 1
     with replacing(tmp_path / "folder") as temporary:
         temporary.mkdir()
         (temporary / "new").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def test_two_processes_that_make_the_same_target_do_not_mix(tmp_path):
+    code = "import sys; from pathlib import Path; from lib.files import replacing\n"
+    code += "with replacing(Path(sys.argv[1])) as temporary: temporary.write_text('whole'); print('half', flush=True); "
+    code += "input()"
+    scripts = Path(__file__).parents[2] / "scripts"
+    command = [sys.executable, "-c", code, tmp_path / "file"]
+    with subprocess.Popen(command, cwd=scripts, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "half\n"
+        with pytest.raises(RuntimeError, match="stop"), replacing(tmp_path / "file") as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("stop")
+        assert not (tmp_path / "file").exists()
+        other.communicate("go on\n")
+    assert (tmp_path / "file").read_text() == "whole"
 
 
 def test_remove_takes_files_folders_and_links_but_not_what_links_point_to(tmp_path):

@@ -1,10 +1,12 @@
 """Quantization to int8 and clustered vocabularies."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from helpers import distilled, write_shard
+from safetensors.numpy import load_file, save_file
 
 import quantize
 from lib.command import InputError
@@ -43,6 +45,23 @@ def test_clusters_share_vectors_among_tokens(model_folder, sentences, tmp_path):
 def test_more_clusters_than_tokens_are_refused(model_folder, sentences, tmp_path):
     with pytest.raises(InputError, match="clusters: 100000 asked for"):
         run(model_folder, sentences, tmp_path, "--clusters", "100000")
+    assert not (tmp_path / "int8").exists()
+
+
+def test_a_vector_that_is_not_finite_is_refused(model_folder, sentences, tmp_path):
+    damaged = shutil.copytree(model_folder, tmp_path / "damaged")
+    weights = load_file(damaged / "model.safetensors")
+    weights["embeddings"][7, 3] = np.nan
+    save_file(weights, damaged / "model.safetensors")
+    with pytest.raises(InputError, match=r"damaged: row 7: expected a finite vector"):
+        run(damaged, sentences, tmp_path)
+    assert not (tmp_path / "int8").exists()
+
+
+def test_an_absurd_change_is_refused_and_leaves_no_model(model_folder, sentences, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantize, "ABSURD_CHANGE", 0.0)
+    with pytest.raises(InputError, match=r"sentence embeddings turn by a cosine of"):
+        run(model_folder, sentences, tmp_path)
     assert not (tmp_path / "int8").exists()
 
 

@@ -112,6 +112,13 @@ def test_a_file_that_is_no_result_is_refused(tmp_path):
         summary.read_result(path, TYPES)
 
 
+def test_a_score_that_is_no_number_is_refused(tmp_path):
+    path = write_results(tmp_path)[0]
+    path.write_text(path.read_text().replace("0.5", "NaN", 1))
+    with pytest.raises(InputError, match=r"SickA\.json: expected a finite score, found nan; delete the file"):
+        summary.read_result(path, TYPES)
+
+
 def drawn(path):
     """The texts of an SVG, in the order in which they are drawn."""
     svg = path.read_bytes()

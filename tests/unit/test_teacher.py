@@ -168,3 +168,11 @@ def test_embeddings_that_are_cut_short_or_of_other_rows_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"0\.npy: expected a whole npy file"):
         read_embeddings(path, 3)
+
+
+def test_an_embedding_that_is_not_finite_is_named_by_shard_and_row(tmp_path):
+    embeddings = np.ones((3, 2), np.float16)
+    embeddings[1, 0] = np.nan
+    np.save(tmp_path / "0.npy", embeddings)
+    with pytest.raises(InputError, match=r"0\.npy: row 1: expected a finite embedding"):
+        read_embeddings(tmp_path / "0.npy", 3)

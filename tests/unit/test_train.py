@@ -130,10 +130,11 @@ def test_a_batch_larger_than_the_data_is_refused(data):
         trained(data, batch_size=181)
 
 
-def test_too_few_sentences_to_hold_any_out_are_refused(data):
+@pytest.mark.parametrize("count", [8, 19])
+def test_too_few_sentences_to_compare_held_out_ones_are_refused(data, count):
     vectors, tokens, offsets, targets = data
-    with pytest.raises(InputError, match="sentences"):
-        train.train(vectors, tokens, offsets[:9], targets[:8], replace(RECIPE, batch_size=4), "cpu")
+    with pytest.raises(InputError, match=f"expected at least 20 sentences with tokens, found {count}"):
+        train.train(vectors, tokens, offsets[: count + 1], targets[:count], replace(RECIPE, batch_size=4), "cpu")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from pathlib import Path
 
 import mteb
 import polars
@@ -138,6 +139,24 @@ def test_an_edited_script_reruns_its_rule_and_what_follows(finished):
     assert not {"embed", "distill", "sentences", "evaluate_baseline"} & set(jobs)
 
 
+def test_a_text_changed_in_a_corpus_folder_reruns_what_reads_it(finished):
+    text = Path(finished[1]["corpus"]["source"].removeprefix("path:")) / "made.txt"
+    assert edited(text, lambda: plan(finished))["sentences"] == 1
+    assert plan(finished) == {}
+
+
+def test_weights_changed_in_a_teachers_folder_rerun_what_reads_them(finished):
+    weights = Path(finished[1]["teacher"]["source"].removeprefix("path:")) / "model.safetensors"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-4] + bytes(4))
+    try:
+        jobs = plan(finished)
+    finally:
+        weights.write_bytes(before)
+    assert jobs["embed"] == 2 and jobs["distill"] == 1 and jobs["evaluate_baseline"] == 2
+    assert "sentences" not in jobs
+
+
 def test_an_edited_helper_reruns_only_the_rules_that_import_it(finished):
     jobs = edited(finished[0] / "scripts" / "lib" / "losses.py", lambda: plan(finished))
     assert jobs["pretrained"] == 1
@@ -240,7 +259,7 @@ def test_a_teacher_without_weights_fails_before_the_expensive_work(tmp_path):
 
 def test_an_empty_text_leaves_no_shard(tmp_path, teacher_folder):
     config = tiny_config(tmp_path / "data", teacher_folder)
-    (tmp_path / "data" / "corpus.txt").write_text("")
+    (tmp_path / "data" / "corpus" / "made.txt").write_text("")
     checkout = copy_checkout(tmp_path / "checkout")
     output = failed(checkout, config, "corpus")
     assert "sentences.py: error: corpus: expected 256 distinct sentences, found 0 in 0 documents" in output

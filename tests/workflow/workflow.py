@@ -32,7 +32,8 @@ def copy_checkout(folder: Path) -> Path:
 def tiny_config(folder: Path, teacher: Path) -> dict:
     """Write texts and task tables into ``folder`` and return an overlay that uses them."""
     folder.mkdir(parents=True)
-    (folder / "corpus.txt").write_text("\n\n".join(text for text, _ in made_sentences(400)), encoding="utf-8")
+    (folder / "corpus").mkdir()
+    (folder / "corpus" / "made.txt").write_text("\n\n".join(t for t, _ in made_sentences(400)), encoding="utf-8")
     labelled = made_sentences(120, seed=1)
     rows = [
         {"text": text, "label": list(TOPICS).index(topic), "split": ["train", "test"][i % 2]}
@@ -48,7 +49,7 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
         "run": RUN,
         "teacher": {"source": f"path:{teacher}", "max_length": 64},
         "corpus": {
-            "source": f"path:{folder}/corpus.txt",
+            "source": f"path:{folder}/corpus",
             "documents": "all",
             "language": None,
             "min_words": 3,
