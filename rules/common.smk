@@ -98,6 +98,11 @@ def model_setting(key):
     return lambda wildcards: MODELS[wildcards.model].get(key)
 
 
+def folder_of_input(name):
+    """A function that gives the folder of an input's files: a list of all would not fit on a command line."""
+    return lambda wildcards, input: str(Path(input[name][0]).parent)
+
+
 def shards_of(sentences):
     """The names of the shards that hold the first ``sentences`` sentences."""
     return [f"{i:05d}" for i in range(math.ceil(sentences / SHARD_SIZE))]

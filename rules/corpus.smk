@@ -52,6 +52,7 @@ rule sentences:
         mem_mb=4000,
         runtime=240,
     params:
+        shards=shards_folder,
         sources=json.dumps(CORPUS),
         sentences=SENTENCES,
         documents=config["corpus"]["documents"],
@@ -65,7 +66,7 @@ rule sentences:
         "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
         " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q}"
         " --min-words {params.min_words} --max-words {params.max_words} --shard-size {params.shard_size}"
-        " --seed {params.seed} --threads {threads} --shards {output.shards:q} --manifest {output.manifest:q}"
+        " --seed {params.seed} --threads {threads} --shards {params.shards:q} --manifest {output.manifest:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -85,7 +86,9 @@ rule vocabulary:
         mem_mb=4000,
         runtime=30,
     params:
+        shards=folder_of_input("sentences"),
+        sentences=model_setting("sentences"),
         size=model_setting("vocabulary"),
     shell:
-        "python {input.script:q} --sentences {input.sentences:q} --size {params.size} --output {output:q}"
-        " 2>&1 | tee {log:q}"
+        "python {input.script:q} --sentences {params.shards:q} --count {params.sentences} --size {params.size}"
+        " --output {output:q} 2>&1 | tee {log:q}"

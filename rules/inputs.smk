@@ -20,6 +20,11 @@ def fetched(wildcards):
     return options(source=source, repo_type=repo_type)
 
 
+def shards_folder(wildcards, output):
+    """The folder that the sentence shards go to."""
+    return str(Path(output.shards[0]).parent)
+
+
 # student.smk
 
 

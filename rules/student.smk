@@ -58,11 +58,13 @@ rule pretrained:
         mem_mb=16000,
         runtime=240,
     params:
+        shards=folder_of_input("sentences"),
+        embeddings=folder_of_input("embeddings"),
         sentences=model_setting("sentences"),
         training=training,
     shell:
-        "python {input.script:q} --student {input.student:q} --sentences {input.sentences:q} --count {params.sentences}"
-        " --embeddings {input.embeddings:q} {params.training:q} --threads {threads} --output {output:q}"
+        "python {input.script:q} --student {input.student:q} --sentences {params.shards:q} --count {params.sentences}"
+        " --embeddings {params.embeddings:q} {params.training:q} --threads {threads} --output {output:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -87,9 +89,10 @@ rule born_again:
         mem_mb=16000,
         runtime=240,
     params:
+        shards=folder_of_input("sentences"),
         sentences=model_setting("sentences"),
         training=training,
     shell:
-        "python {input.script:q} --student {input.student:q} --sentences {input.sentences:q} --count {params.sentences}"
+        "python {input.script:q} --student {input.student:q} --sentences {params.shards:q} --count {params.sentences}"
         " --previous {input.previous:q} {params.training:q} --threads {threads} --output {output:q}"
         " 2>&1 | tee {log:q}"

@@ -10,6 +10,7 @@ import argparse
 import csv
 import hashlib
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,6 +24,8 @@ COLUMNS = {
     "Classification": {"text", "label"},
     "PairClassification": {"sentence1", "sentence2", "labels"},
 }
+TARGETS = {"STS": "score", "Classification": "label", "PairClassification": "labels"}
+PAIR_LABELS = {"0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1}
 SPLITS = ["train", "validation", "test"]
 TEST_SHARE = 0.5
 READERS = {
@@ -123,19 +126,43 @@ FORMATS = {f.__name__: f for f in [table, trec, amazon_snippets, privacy_policy,
 
 
 def check_splits(splits: Splits, task_type: str, name: str) -> None:
-    """Check that the splits and columns are what mteb needs.
+    """Check that the splits hold what mteb needs, and turn labels into the numbers that it takes.
+
+    Classes may be named by text: they are numbered in the order of their names. Labels of pairs may be 0 and 1, true
+    and false, or yes and no.
 
     Raises:
-        InputError: a split, a column or a value is missing.
+        InputError: a split, a column or a value is missing, or a value is not of its column's kind.
     """
     for split in ["train", "test"] if task_type == "Classification" else ["test"]:
         if not splits.get(split):
             raise InputError(f"task {name}: expected rows in the split {split!r}, found none")
+    target = TARGETS[task_type]
+    labels = {row.get(target) for rows in splits.values() for row in rows}
+    names = [] if all(type(label) is int for label in labels) else sorted(map(str, labels))
     for split, rows in splits.items():
         for number, row in enumerate(rows, start=1):
+            where = f"task {name}: {split} row {number}: expected"
             missing = sorted(column for column in COLUMNS[task_type] if row.get(column) is None)
             if missing:
-                raise InputError(f"task {name}: {split} row {number}: expected a value for {missing}, found {row}")
+                raise InputError(f"{where} a value for {missing}, found {row}")
+            for column in COLUMNS[task_type] - {target}:
+                if not isinstance(row[column], str):
+                    raise InputError(f"{where} text under {column}, found {row[column]!r}")
+            value = row[target]
+            if task_type == "STS":
+                if not isinstance(value, int | float) or not math.isfinite(value):
+                    raise InputError(f"{where} a number under {target}, found {value!r}")
+            elif task_type == "PairClassification":
+                if str(value).lower() not in PAIR_LABELS:
+                    raise InputError(f"{where} 0 or 1, true or false, yes or no under {target}, found {value!r}")
+                row[target] = PAIR_LABELS[str(value).lower()]
+            elif names:
+                row[target] = names.index(str(value))
+    for split, rows in splits.items():
+        found = {row[target] for row in rows}
+        if len(found) < 2 and split != "validation":
+            raise InputError(f"task {name}: {split}: expected different values under {target}, found {found} only")
 
 
 def main(argv: list[str]) -> None:

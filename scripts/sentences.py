@@ -33,6 +33,7 @@ from lib.files import replacing, sha256, write_json
 from lib.language import check_language, may_be
 from lib.overlap import TaskTexts, normalized_words, word_hashes
 from lib.progress import progress, say
+from lib.shards import shard_path
 from lib.sources import parse_source
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]|[\ud800-\udfff]")
@@ -223,12 +224,15 @@ def test_texts_of(folders: Iterable[Path]) -> TaskTexts:
     return texts
 
 
-def write_shards(sentences: list[str], shards: list[Path], shard_size: int) -> None:
+def write_shards(sentences: list[str], folder: Path, shard_size: int) -> list[Path]:
     """Write consecutive runs of ``shard_size`` sentences as parquet files with the one column ``text``."""
-    for i, shard in enumerate(shards):
-        rows = sentences[i * shard_size : (i + 1) * shard_size]
-        with replacing(shard) as temporary:
+    shards = []
+    for start in range(0, len(sentences), shard_size):
+        shards.append(shard_path(folder, len(shards), "parquet"))
+        with replacing(shards[-1]) as temporary:
+            rows = sentences[start : start + shard_size]
             polars.DataFrame({"text": rows}).write_parquet(temporary, compression="zstd")
+    return shards
 
 
 def main(argv: list[str]) -> None:
@@ -246,7 +250,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--shard-size", type=int, required=True, help="sentences in a shard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="processes that split and filter")
-    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="the parquet files to write, in order")
+    parser.add_argument("--shards", type=Path, required=True, help="the folder to write the parquet shards into")
     parser.add_argument("--manifest", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
 
@@ -268,10 +272,10 @@ def main(argv: list[str]) -> None:
             f"corpus: expected {args.count:,} distinct sentences, found {len(sentences):,} in {counts['documents']:,} "
             "documents; add a source, or lower the models' sentences"
         )
-    write_shards(sentences, args.shards, args.shard_size)
+    shards = write_shards(sentences, args.shards, args.shard_size)
     settings = {"sources": args.sources, "documents": args.documents, "seed": args.seed, "language": args.language}
     settings |= {"min_words": args.min_words, "max_words": args.max_words}
-    hashes = {"shards": {shard.name: sha256(shard) for shard in args.shards}}
+    hashes = {"shards": {shard.name: sha256(shard) for shard in shards}}
     write_json(args.manifest, settings | report | hashes)
 
 

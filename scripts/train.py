@@ -21,7 +21,7 @@ from lib.command import InputError, run
 from lib.files import sha256, write_json
 from lib.losses import contrastive_loss, similarity_loss
 from lib.progress import progress, say
-from lib.shards import read_embeddings, read_sentences
+from lib.shards import read_embeddings, read_sample, shard_path
 from lib.static_model import load_static_model, save_static_model, tokenize, with_vectors
 
 VALIDATION_SHARE, VALIDATION_MOST = 0.1, 4096
@@ -163,9 +163,9 @@ def train(
     return best_state["table.weight"].cpu().numpy(), report
 
 
-def teacher_targets(shards: list[Path], rows: list[int], count: int) -> np.ndarray:
+def teacher_targets(folder: Path, rows: list[int], count: int) -> np.ndarray:
     """The teacher's embeddings of the first ``count`` sentences, ``[count, teacher dimensions]`` float16, centred."""
-    parts = [read_embeddings(shard, n) for shard, n in zip(shards, rows, strict=True)]
+    parts = [read_embeddings(shard_path(folder, i, "npy"), n) for i, n in enumerate(rows)]
     targets = np.concatenate(parts)[:count]
     targets -= targets.mean(axis=0, dtype=np.float64)  # in place and by the block: numpy holds no float64 copy
     return targets
@@ -175,10 +175,10 @@ def main(argv: list[str]) -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
-    parser.add_argument("--sentences", type=Path, nargs="+", required=True, help="the parquet shards")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
     parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
     targets = parser.add_mutually_exclusive_group(required=True)
-    targets.add_argument("--embeddings", type=Path, nargs="+", help="the teacher's npy shards, one a sentence shard")
+    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards")
     targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
     parser.add_argument("--loss", choices=["similarity", "contrastive"], required=True)
     parser.add_argument("--temperature", type=float, required=True)
@@ -198,12 +198,11 @@ def main(argv: list[str]) -> None:
     recipe = Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__})
 
     model = load_static_model(args.student)
-    shards = [read_sentences(shard) for shard in args.sentences]
-    sentences = [text for shard in shards for text in shard][: args.count]
+    sentences, rows = read_sample(args.sentences, args.count)
     if args.previous:
         wanted = load_static_model(args.previous).encode(sentences)
     else:
-        wanted = teacher_targets(args.embeddings, [len(shard) for shard in shards], args.count)
+        wanted = teacher_targets(args.embeddings, rows, args.count)
     if recipe.loss == "contrastive" and wanted.shape[1] != model.dim:
         wanted = PCA(model.dim, svd_solver="covariance_eigh").fit_transform(wanted.astype(np.float32))
     tokens, offsets = tokenize(model, sentences)

@@ -9,7 +9,7 @@ import regex
 
 from lib.command import InputError, run
 from lib.files import replacing
-from lib.shards import read_sentences
+from lib.shards import read_sample
 
 WORD = regex.compile(r"\w+|[^\w\s]+")
 
@@ -29,11 +29,12 @@ def frequent_words(sentences: Iterable[str], size: int) -> list[str]:
 def main(argv: list[str]) -> None:
     """Write the vocabulary, a word a line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=Path, nargs="+", required=True, help="the parquet shards")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
+    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
     parser.add_argument("--size", type=int, required=True, help="words to keep")
     parser.add_argument("--output", type=Path, required=True, help="the text file to write")
     args = parser.parse_args(argv)
-    words = frequent_words((text for shard in args.sentences for text in read_sentences(shard)), args.size)
+    words = frequent_words(read_sample(args.sentences, args.count)[0], args.size)
     if len(words) < args.size:
         raise InputError(f"vocabulary: expected {args.size:,} words, found {len(words):,} in the corpus")
     with replacing(args.output) as temporary:

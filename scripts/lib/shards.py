@@ -23,6 +23,26 @@ def read_sentences(shard: Path) -> list[str]:
     return sentences
 
 
+def shard_path(folder: Path, number: int, ending: str) -> Path:
+    """Where a shard is in a folder of shards."""
+    return folder / f"{number:05d}.{ending}"
+
+
+def read_sample(folder: Path, count: int) -> tuple[list[str], list[int]]:
+    """The first ``count`` sentences of a folder of shards, and the rows of each shard that holds one of them.
+
+    Raises:
+        InputError: a shard is missing, damaged or empty.
+    """
+    sentences: list[str] = []
+    rows: list[int] = []
+    while len(sentences) < count:
+        shard = read_sentences(shard_path(folder, len(rows), "parquet"))
+        sentences += shard
+        rows.append(len(shard))
+    return sentences[:count], rows
+
+
 def read_embeddings(shard: Path, rows: int) -> np.ndarray:
     """Map a shard of embeddings, ``[rows, dimensions]`` float16.
 

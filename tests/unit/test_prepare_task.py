@@ -53,6 +53,45 @@ def test_a_split_that_is_none_becomes_no_file(tmp_path, split):
     assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl"}
 
 
+PAIRS = [{"sentence1": f"one {i}", "sentence2": f"two {i}", "labels": i % 2} for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("task_type", "rows", "change", "words"),
+    [
+        ("STS", STS, {"score": "high"}, r"test row 2: expected a number under score, found 'high'"),
+        ("STS", STS, {"sentence1": 5}, r"test row 2: expected text under sentence1, found 5"),
+        ("PairClassification", PAIRS, {"labels": 0.2}, r"test row 2: expected 0 or 1, .* under labels, found 0\.2"),
+        ("PairClassification", PAIRS, {"labels": "maybe"}, r"test row 2: expected 0 or 1, .* found 'maybe'"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_with_its_row(task_type, rows, change, words):
+    splits = {"test": [rows[0], rows[1] | change, *rows[2:]]}
+    with pytest.raises(InputError, match=words):
+        prepare_task.check_splits(splits, task_type, "Mine")
+
+
+@pytest.mark.parametrize(
+    ("task_type", "rows", "target"), [("STS", STS, "score"), ("PairClassification", PAIRS, "labels")]
+)
+def test_values_that_are_all_the_same_are_refused(task_type, rows, target):
+    splits = {"test": [row | {target: 1} for row in rows]}
+    with pytest.raises(InputError, match=rf"test: expected different values under {target}, found \{{1\}} only"):
+        prepare_task.check_splits(splits, task_type, "Mine")
+
+
+def test_classes_named_by_text_are_numbered(tmp_path):
+    rows = [row | {"label": ["no spam", "spam"][row["label"]]} for row in LABELLED]
+    splits = prepared(tmp_path, write_table(tmp_path / "rows.csv", rows), "Classification")
+    assert [row["label"] for row in splits["train"]] == [row["label"] for row in LABELLED[:6]]
+
+
+@pytest.mark.parametrize("names", [("no", "yes"), ("False", "TRUE"), (False, True), (0.0, 1.0)])
+def test_pairs_are_labelled_by_yes_and_no_too(tmp_path, names):
+    rows = [row | {"labels": names[row["labels"]]} for row in PAIRS]
+    assert prepared(tmp_path, write_table(tmp_path / "rows.jsonl", rows), "PairClassification") == {"test": PAIRS}
+
+
 def test_a_table_in_a_folder_is_found(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()

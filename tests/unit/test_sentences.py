@@ -121,7 +121,7 @@ def arguments(tmp_path, sentences):
     (source / "b.txt").write_text("\n\n".join(sentences[200:]))
     shards = [tmp_path / "out" / f"{i:05}.parquet" for i in range(3)]
     argv = ["--sources", json.dumps([f"path:{source}"]), "--paths", str(source), "--shard-size", "40", "--seed", "5"]
-    argv += ["--shards", *map(str, shards), "--manifest", str(tmp_path / "out" / "manifest.json")]
+    argv += ["--shards", str(tmp_path / "out"), "--manifest", str(tmp_path / "out" / "manifest.json")]
     return argv, shards
 
 

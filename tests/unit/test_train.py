@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import tracemalloc
 from dataclasses import replace
 
@@ -163,8 +164,8 @@ def folders(teacher_folder, sentences, tmp_path_factory):
     folder = tmp_path_factory.mktemp("train")
     chance = np.random.default_rng(0)
     for i in range(2):
-        write_shard(folder / f"{i}.parquet", sentences[150 * i : 150 * (i + 1)])
-        np.save(folder / f"{i}.npy", chance.normal(3, 1, size=(150, 32)).astype(np.float16))
+        write_shard(folder / f"0000{i}.parquet", sentences[150 * i : 150 * (i + 1)])
+        np.save(folder / f"0000{i}.npy", chance.normal(3, 1, size=(150, 32)).astype(np.float16))
     distilled(teacher_folder, folder / "distilled")
     return folder
 
@@ -172,7 +173,7 @@ def folders(teacher_folder, sentences, tmp_path_factory):
 def run_main(folders, output, *extra, count=280, **changes):
     recipe = {"loss": "similarity", "temperature": 0.1, "similarity_weight": 1, "batch_size": 32, "seed": 0}
     recipe |= {"learning_rate": 0.01, "epochs": 2, "patience": 2} | changes
-    argv = ["--student", folders / "distilled", "--sentences", folders / "0.parquet", folders / "1.parquet"]
+    argv = ["--student", folders / "distilled", "--sentences", folders]
     argv += ["--count", count, "--output", output, *(extra or teacher_shards(folders))]
     for name, value in recipe.items():
         argv += ["--" + name.replace("_", "-"), value]
@@ -181,7 +182,7 @@ def run_main(folders, output, *extra, count=280, **changes):
 
 
 def teacher_shards(folders):
-    return ["--embeddings", folders / "0.npy", folders / "1.npy"]
+    return ["--embeddings", folders]
 
 
 @pytest.mark.parametrize("loss", ["similarity", "contrastive"])
@@ -213,28 +214,27 @@ def test_main_gives_the_same_bytes_again(folders, tmp_path):
 
 
 def test_a_shard_with_fewer_embeddings_than_sentences_is_named(folders, tmp_path):
-    np.save(tmp_path / "short.npy", np.zeros((149, 32), dtype=np.float16))
-    with pytest.raises(InputError, match=r"short\.npy: expected 150 rows"):
-        run_main(folders, tmp_path / "model", "--embeddings", folders / "0.npy", tmp_path / "short.npy")
+    shutil.copy(folders / "00000.npy", tmp_path)
+    np.save(tmp_path / "00001.npy", np.zeros((149, 32), dtype=np.float16))
+    with pytest.raises(InputError, match=r"00001\.npy: expected 150 rows"):
+        run_main(folders, tmp_path / "model", "--embeddings", tmp_path)
     assert not (tmp_path / "model").exists()
 
 
 def test_the_teachers_targets_are_centred_and_in_the_shards_order(folders):
-    shards = [folders / "0.npy", folders / "1.npy"]
-    found = train.teacher_targets(shards, [150, 150], 200)
-    rows = np.concatenate([np.load(shard) for shard in shards])[:200].astype(float)
+    found = train.teacher_targets(folders, [150, 150], 200)
+    rows = np.concatenate([np.load(folders / "00000.npy"), np.load(folders / "00001.npy")])[:200].astype(float)
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, rows - rows.mean(0), atol=2e-3)
 
 
 def test_centring_the_teachers_targets_holds_them_once(tmp_path):
-    shards = [tmp_path / f"{i}.npy" for i in range(4)]
-    for i, shard in enumerate(shards):
-        np.save(shard, random_rows(4096, 256, seed=i).numpy().astype(np.float16) + np.float16(0.5))
+    for i in range(4):
+        np.save(tmp_path / f"0000{i}.npy", random_rows(4096, 256, seed=i).numpy().astype(np.float16) + np.float16(0.5))
     size = 4 * 4096 * 256 * 2
     tracemalloc.start()
     try:
-        found = train.teacher_targets(shards, [4096] * 4, 4 * 4096)
+        found = train.teacher_targets(tmp_path, [4096] * 4, 4 * 4096)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

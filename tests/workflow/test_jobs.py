@@ -35,6 +35,16 @@ def test_a_small_model_needs_only_the_first_shards(tmp_path):
     assert jobs["embed"] == 14  # 217,000 sentences
 
 
+def test_two_million_sentences_in_small_shards_fit_on_command_lines(tmp_path):
+    target = "results/potion-mxbai/models/potion-mxbai-2m-512d/pretrained"
+    checkout = copy_checkout(tmp_path / "checkout")
+    done = snakemake(checkout, "-n", "-p", target, config={"corpus": {"shard_size": 1024}})
+    assert planned(done)["embed"] == 1954
+    commands = [line for line in done.stdout.splitlines() if "python scripts/" in line]
+    assert any("scripts/train.py" in command for command in commands)
+    assert max(map(len, commands)) < 10_000  # Linux takes 131,072 for one argument
+
+
 def test_quickstart_profile_uses_packages_only(tmp_path):
     done = snakemake(copy_checkout(tmp_path / "checkout"), "-n", "--workflow-profile", "profiles/quickstart")
     jobs = planned(done)
