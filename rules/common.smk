@@ -33,7 +33,7 @@ shell.prefix(
 os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 
 # a job ends when this process is gone
-os.environ["WORKFLOW_PID"] = str(os.getpid())
+os.environ.update(WORKFLOW_PID=str(os.getpid()))
 
 try:
     lay_over(config, OVERLAY)

@@ -34,7 +34,8 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
         InputError: the teacher is narrower than ``dimensions``, or what it makes of its tokens is no number.
     """
     check_folder(folder, dimensions)
-    model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
+    # half precision, which a checkpoint may have, is emulated on most CPUs
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     # model2vec would take the mean of an added word over the padding that some tokenizer.json ask for
     tokenizer.backend_tokenizer.no_padding()

@@ -19,12 +19,11 @@ from torch import Tensor
 
 from lib.command import InputError, run
 from lib.files import sha256, write_json
+from lib.held_out import held_out
 from lib.losses import contrastive_loss, similarity_loss
 from lib.progress import progress, say
 from lib.shards import read_embeddings, read_sample, shard_path
 from lib.static_model import load_static_model, save_static_model, tokenize, with_vectors
-
-VALIDATION_SHARE, VALIDATION_MOST = 0.1, 4096
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,9 @@ def train(
     torch.manual_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
     rows = random.permutation(np.flatnonzero(np.diff(offsets)))
-    held_out = min(VALIDATION_MOST, int(len(rows) * VALIDATION_SHARE))
-    validation, training = rows[:held_out], rows[held_out:]
-    if held_out < 2:  # the losses compare sentences: of a single one they are always 0
+    kept = held_out(len(rows))
+    validation, training = rows[:kept], rows[kept:]
+    if kept < 2:  # the losses compare sentences: of a single one they are always 0
         raise InputError(f"training: expected at least 20 sentences with tokens, found {len(rows)}")
     if len(training) < recipe.batch_size:
         raise InputError(f"training.batch_size: {recipe.batch_size}, expected at most the {len(training)} sentences")
@@ -159,7 +158,7 @@ def train(
         elif min(p["epoch"] for p in curve if p["validation_loss"] == best) <= epoch - recipe.patience:
             stop = "patience"
             break
-    report = {"curve": curve, "stop": stop, "train_sentences": len(training), "validation_sentences": held_out}
+    report = {"curve": curve, "stop": stop, "train_sentences": len(training), "validation_sentences": kept}
     return best_state["table.weight"].cpu().numpy(), report
 
 

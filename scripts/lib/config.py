@@ -1,6 +1,7 @@
 """The config of a run, checked before any job: a mistake is one line with its key and what was expected."""
 
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -13,6 +14,8 @@ from jsonschema.validators import extend
 
 from lib.benchmark import TYPE_OF
 from lib.command import InputError
+from lib.files import read_json
+from lib.held_out import held_out
 from lib.sources import parse_source
 from lib.teacher_folder import check_folder
 
@@ -93,12 +96,27 @@ def check_meaning(config: dict, sources: str) -> None:
             raise InputError(f"{key}: {error}") from error
         if source.kind == "path" and not Path(source.path).exists():
             raise InputError(f"{key}: expected a file or folder, found nothing at {source.path}")
-    teacher = folder_of(config["teacher"]["source"], sources)
-    if Path(teacher).exists():
-        check_folder(teacher, max(model["dimensions"] for model in config["models"].values()))
+        if re.search(r"[<>{}]", source.path):
+            raise InputError(
+                f"{key}: expected a path without <, >, {{ and }}, which Snakemake reads, found {source.path}"
+            )
+    teacher = Path(folder_of(config["teacher"]["source"], sources))
+    if teacher.exists():
+        check_teacher(config, teacher)
+    if config["corpus"]["language"] not in (None, "en"):
+        from lib.language import check_language
+
+        check_language(config["corpus"]["language"])
     if config["corpus"]["min_words"] > config["corpus"]["max_words"]:
         raise InputError("corpus.min_words: expected at most corpus.max_words")
     for name, model in config["models"].items():
+        batch_size = (config["training"] | model.get("training", {}))["batch_size"]
+        training = model["sentences"] - held_out(model["sentences"])
+        if batch_size > training:
+            raise InputError(
+                f"models.{name}: a batch_size of {batch_size}, expected at most the {training} of its "
+                f"{model['sentences']} sentences that are not held out"
+            )
         released, generations = model.get("released", "pretrained"), model.get("born_again", 0)
         stages = ["distilled", "pretrained", *(f"born-again-{i}" for i in range(1, generations + 1))]
         if released not in stages:
@@ -110,6 +128,26 @@ def check_meaning(config: dict, sources: str) -> None:
         raise InputError(f"{sorted(both)}: expected different names for models and baselines")
     named = evaluation["tasks"] + (config["corpus"]["decontaminate"] or [])
     check_tasks(task for task in named if task not in evaluation["custom_tasks"])
+
+
+def check_teacher(config: dict, teacher: Path) -> None:
+    """Check that a teacher on disk is as wide and as long as the config wants it, and its vocabulary large enough.
+
+    Raises:
+        InputError: it is not.
+    """
+    check_folder(teacher, max(model["dimensions"] for model in config["models"].values()))
+    about = read_json(teacher / "config.json")
+    positions = about.get("max_position_embeddings")
+    length = config["teacher"]["max_length"]
+    if isinstance(positions, int) and length > positions:
+        raise InputError(f"teacher.max_length: {length}, expected at most the teacher's {positions} positions")
+    tokens = about.get("vocab_size")
+    for name, model in config["models"].items():
+        added = model.get("vocabulary", "teacher")
+        most = tokens if added == "teacher" or tokens is None else tokens + added
+        if isinstance(most, int) and (model.get("clusters") or 0) >= most:
+            raise InputError(f"models.{name}.clusters: {model['clusters']}, expected fewer than the {most} tokens")
 
 
 def check_tasks(names: Iterable[str]) -> None:

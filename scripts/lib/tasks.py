@@ -77,6 +77,8 @@ def mteb_task(name: str) -> AbsTask:
     except KeyError as error:
         unknown = str(error.args[0]).removeprefix("KeyError: ")
         raise InputError(f"evaluation.tasks: {name!r}: expected a custom task or one of mteb's: {unknown}") from error
+    if "test" not in task.metadata.eval_splits:
+        raise InputError(f"evaluation.tasks: {name!r}: expected a test split, found {task.metadata.eval_splits}")
     if task.metadata.type not in TYPES:
         raise InputError(f"evaluation.tasks: {name!r} is of type {task.metadata.type}, expected one of {list(TYPES)}")
     return task

@@ -5,6 +5,8 @@ from pathlib import Path
 from lib.command import InputError
 from lib.files import read_json
 
+HIDDEN_SIZE = ["hidden_size", "dim"]  # the latter is DistilBERT's
+
 
 def check_folder(folder: Path, dimensions: int = 1) -> int:
     """Check that a folder holds a transformer with safetensors weights and a tokenizer; return its hidden size.
@@ -16,7 +18,10 @@ def check_folder(folder: Path, dimensions: int = 1) -> int:
     for name in ["config.json", "model.safetensors", "tokenizer.json"]:
         if not (folder / name).is_file():
             raise InputError(f"teacher {folder}: expected the file {name}, found none")
-    size = read_json(folder / "config.json").get("hidden_size")
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict):
+        raise InputError(f"teacher {folder}/config.json: expected an object, found {type(config).__name__}")
+    size = next((config[key] for key in HIDDEN_SIZE if key in config), None)
     if not isinstance(size, int):
         raise InputError(f"teacher {folder}/config.json: expected a number under hidden_size, found {size!r}")
     if dimensions > size:

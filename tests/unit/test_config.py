@@ -8,11 +8,11 @@ import mteb
 import pytest
 import yaml
 from snakemake.utils import update_config
-from workflow import REPOSITORY
+from workflow import REPOSITORY, changed, tiny_config
 
 from lib.benchmark import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
 from lib.command import InputError
-from lib.config import check_schema, check_tasks, lay_over
+from lib.config import check_meaning, check_schema, check_tasks, lay_over
 
 
 def test_the_known_tasks_are_the_benchmarks():
@@ -20,14 +20,14 @@ def test_the_known_tasks_are_the_benchmarks():
     assert {task.name: task.type for task in tasks if task.type in BENCHMARK_TASKS} == TYPE_OF
 
 
-@pytest.mark.parametrize("name", ["STS31", "ArguAna"])
+@pytest.mark.parametrize("name", ["STS31", "ArguAna", "FinancialPhrasebankClassification"])
 def test_a_task_that_cannot_be_scored_is_refused(name):
     with pytest.raises(InputError, match=rf"^evaluation\.tasks: '{name}'"):
         check_tasks(["STS12", name])
 
 
 def test_a_task_of_mteb_beyond_the_benchmark_is_known():
-    check_tasks(["STS12", "FinancialPhrasebankClassification"])
+    check_tasks(["STS12", "PoemSentimentClassification"])
 
 
 BASE = {
@@ -76,11 +76,44 @@ def test_an_overlays_entries_stand_in_place_of_ours_and_null_leaves_one_out(over
     ],
 )
 def test_a_number_that_a_script_would_refuse_late_is_refused_at_once(path, value):
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    *parents, last = path.split(".")
-    section = config
-    for name in parents:
-        section = section[name]
-    section[last] = value
+    config = changed(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), path, value)
     with pytest.raises(InputError, match=rf"^{re.escape(path)}: {value} is not"):
         check_schema(config, REPOSITORY / "schemas" / "config.schema.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("run", "sources", "run: 'sources' should not be valid"),
+        ("run", "README.md", "run: 'README.md' should not be valid"),
+        ("run", "line\n", "run: 'line\\n' does not match"),
+        ("corpus.source", [5], "corpus.source"),
+        ("evaluation", ["a"], "evaluation: ['a'] is not of type 'object'"),
+    ],
+)
+def test_a_value_that_would_fail_later_is_refused_by_the_schema(path, value, words):
+    config = changed(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), path, value)
+    with pytest.raises(InputError, match=re.escape(words)):
+        check_schema(config, REPOSITORY / "schemas" / "config.schema.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("models.small.sentences", 34, "models.small: a batch_size of 32, expected at most the 31 of its 34 sentences"),
+        ("models.small.clusters", 300, "models.small.clusters: 300, expected fewer than the 300 tokens"),
+        ("teacher.max_length", 65, "teacher.max_length: 65, expected at most the teacher's 64 positions"),
+        ("corpus.language", "xx", "corpus.language: 'xx', expected one of"),
+        ("corpus.source", "path:{x}", "expected a path without"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_any_job(
+    tmp_path, teacher_folder, monkeypatch, path, value, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "{x}").touch()
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    update_config(config, changed(tiny_config(tmp_path / "data", teacher_folder), path, value))
+    lay_over(config, {"models": {"small": {}}, "evaluation": {"baselines": {}}})
+    with pytest.raises(InputError, match=re.escape(words)):
+        check_meaning(config, "sources")

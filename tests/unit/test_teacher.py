@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers import write_shard
+from helpers import distilled, write_shard
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel
 
 import embed
 from lib.command import InputError
@@ -176,3 +176,20 @@ def test_an_embedding_that_is_not_finite_is_named_by_shard_and_row(tmp_path):
     np.save(tmp_path / "0.npy", embeddings)
     with pytest.raises(InputError, match=r"0\.npy: row 1: expected a finite embedding"):
         read_embeddings(tmp_path / "0.npy", 3)
+
+
+def test_a_distilbert_is_a_teacher_too(teacher_folder, sentences, tmp_path):
+    copied = shutil.copytree(teacher_folder, tmp_path / "copied")
+    shape = {"vocab_size": 300, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2, "max_position_embeddings": 64}
+    DistilBertModel(DistilBertConfig(**shape)).save_pretrained(copied)
+    assert check_folder(copied) == 32
+    found = Teacher(copied, MAX_LENGTH, "mean", "cpu").embed(sentences[:8])
+    assert found.shape == (8, 32) and found.any(axis=1).all()
+    assert distilled(copied, tmp_path / "distilled").is_dir()
+
+
+def test_a_teachers_config_that_is_a_list_is_named(teacher_folder, tmp_path):
+    copied = shutil.copytree(teacher_folder, tmp_path / "copied")
+    (copied / "config.json").write_text("[]")
+    with pytest.raises(InputError, match=r"config\.json: expected an object, found list"):
+        check_folder(copied)

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from workflow import REPOSITORY, copy_checkout, planned, snakemake, tiny_config
+from workflow import REPOSITORY, changed, copy_checkout, planned, snakemake, tiny_config
 
 
 def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
@@ -68,16 +68,6 @@ def test_downloads_need_no_other_job(tmp_path):
 @pytest.mark.parametrize("target", ["downloads", "corpus", "embeddings", "models", "evaluate", "report", "release"])
 def test_named_targets(tmp_path, target):
     assert planned(snakemake(copy_checkout(tmp_path / "checkout"), "-n", target))[target] == 1
-
-
-def changed(config: dict, path: str, value) -> dict:
-    """The config with another value under a dotted path."""
-    *parents, last = path.split(".")
-    section = config
-    for name in parents:
-        section = section[name]
-    section[last] = value
-    return config
 
 
 @pytest.mark.parametrize(

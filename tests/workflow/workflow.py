@@ -69,6 +69,16 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
     }
 
 
+def changed(config: dict, path: str, value) -> dict:
+    """The config with another value under a dotted path."""
+    *parents, last = path.split(".")
+    section = config
+    for name in parents:
+        section = section[name]
+    section[last] = value
+    return config
+
+
 NO_HUB = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
 
 
