@@ -128,7 +128,7 @@ def main(argv: list[str]) -> None:
     averages, settings = summary["averages"], summary["settings"]
     save(stages_plot(averages, settings["baselines"], settings["released"]), args.stages)
     save(size_plot(averages, summary["sizes"]), args.size)
-    curves = {"/".join(f.parts[-2:]): read_json(f / "training.json") for f in args.trainings}
+    curves = {"/".join(f.parts[-2:]): read_json(f / "training.json", ["curve"]) for f in args.trainings}
     save(loss_plot(curves), args.loss)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from lib.command import run
 from lib.files import read_json, replacing
 
+MEASURED = ["bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max"]
 MODEL_FILES = ["model.safetensors", "tokenizer.json", "config.json"]
 
 
@@ -68,7 +69,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
-    card = model_card(args.name, args.settings, read_json(args.summary), read_json(args.int8 / "quantization.json"))
+    card = model_card(
+        args.name, args.settings, read_json(args.summary), read_json(args.int8 / "quantization.json", MEASURED)
+    )
     with replacing(args.output) as folder:
         folders = {folder: args.model, folder / "int8": args.int8} if args.model else {folder: args.int8}
         for target, source in folders.items():

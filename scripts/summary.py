@@ -13,8 +13,8 @@ from statistics import fmean
 from jinja2 import Environment, StrictUndefined
 
 from lib.benchmark import TYPE_OF
-from lib.command import InputError, run
-from lib.files import read_json, replacing, write_json
+from lib.command import InputError, first_line, run
+from lib.files import replacing, write_json
 
 CATEGORIES = ["STS", "Classification", "PairClassification"]
 EXPLANATION = (
@@ -86,8 +86,8 @@ def read_result(path: Path, categories: dict[str, str]) -> dict:
         InputError: the file is not a result of the task in its name.
     """
     model, stage, name = path.parts[-3:]
-    content = read_json(path)
     try:
+        content = json.loads(path.read_text(encoding="utf-8"))
         scores = [subset["main_score"] for split in content["scores"].values() for subset in split]
         row = {
             "model": model,
@@ -100,8 +100,11 @@ def read_result(path: Path, categories: dict[str, str]) -> dict:
             "dataset_revision": content["dataset_revision"],
             "result": path.as_posix(),
         }
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a result of mteb, found none of its keys: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected a result of mteb, found another ({type(error).__name__}: {first_line(error)}); "
+            "delete the file to score it again"
+        ) from error
     if not math.isfinite(row["score"]):
         raise InputError(f"{path}: expected a finite score, found {row['score']}; delete the file to score it again")
     if row["task"] != Path(name).stem:

@@ -165,6 +165,10 @@ def train(
 def teacher_targets(folder: Path, rows: list[int], count: int) -> np.ndarray:
     """The teacher's embeddings of the first ``count`` sentences, ``[count, teacher dimensions]`` float16, centred."""
     parts = [read_embeddings(shard_path(folder, i, "npy"), n) for i, n in enumerate(rows)]
+    for i, part in enumerate(parts):
+        if part.shape[1] != parts[0].shape[1]:
+            wanted = f"{parts[0].shape[1]} dimensions, as the first shard's"
+            raise InputError(f"{shard_path(folder, i, 'npy')}: expected {wanted}, found {part.shape[1]}")
     targets = np.concatenate(parts)[:count]
     targets -= targets.mean(axis=0, dtype=np.float64)  # in place and by the block: numpy holds no float64 copy
     return targets
@@ -193,6 +197,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
     device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
     recipe = Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__})
 

@@ -1,6 +1,7 @@
 """What every script's command line shares: one clear line for a user's mistake."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -63,6 +64,10 @@ def run(main: Callable[[list[str]], None]) -> None:
     try:
         main(sys.argv[1:])
     except (InputError, OSError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: error: {first_line(error)}")
+    except Exception as error:
+        if not re.search(r"\(os error \d+\)", str(error)):  # as safetensors and polars tell of a full disk
+            raise
         sys.exit(f"{Path(sys.argv[0]).name}: error: {first_line(error)}")
     except KeyboardInterrupt:
         sys.exit(f"{Path(sys.argv[0]).name}: interrupted")

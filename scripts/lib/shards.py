@@ -12,7 +12,7 @@ def read_sentences(shard: Path) -> list[str]:
     """Read a sentence shard.
 
     Raises:
-        InputError: the file is damaged, empty, or has no text column.
+        InputError: the file is damaged, empty, has no text column, or a row has no text.
     """
     try:
         sentences = polars.read_parquet(shard)["text"].to_list()
@@ -20,6 +20,8 @@ def read_sentences(shard: Path) -> list[str]:
         raise InputError(f"{shard}: expected a parquet file with a column text, found {first_line(error)}") from error
     if not sentences:
         raise InputError(f"{shard}: expected sentences, found none")
+    if None in sentences:
+        raise InputError(f"{shard}: row {sentences.index(None)}: expected a sentence, found none")
     return sentences
 
 

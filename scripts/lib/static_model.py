@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from lib.command import InputError, first_line
-from lib.files import replacing
+from lib.files import read_json, replacing, sha256
 
 
 def load_static_model(folder: Path) -> StaticModel:
@@ -17,11 +17,27 @@ def load_static_model(folder: Path) -> StaticModel:
     Raises:
         InputError: the folder holds neither, a file in it is damaged, or a vector is not finite.
     """
+    check_hash(Path(folder))
     model = read_static_model(Path(folder))
     bad = np.flatnonzero(~np.isfinite(model.embedding).all(axis=1))
     if len(bad):
         raise InputError(f"model {folder}: row {bad[0]}: expected a finite vector, found another")
     return model
+
+
+def check_hash(folder: Path) -> None:
+    """Compare the weights with what was written down when they were made, where it was.
+
+    Raises:
+        InputError: they are others.
+    """
+    for name in ["training.json", "quantization.json"]:
+        if (folder / name).exists() and (folder / "model.safetensors").exists():
+            expected = read_json(folder / name, ["model_sha256"])["model_sha256"]
+            if sha256(folder / "model.safetensors") != expected:
+                raise InputError(
+                    f"model {folder}: damaged: its weights are not those of {name}; delete it to make it anew"
+                )
 
 
 def read_static_model(folder: Path) -> StaticModel:

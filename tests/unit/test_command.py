@@ -9,8 +9,10 @@ import pytest
 
 from lib.command import InputError, run
 
+FULL = "No space left on device (os error 28)"
 
-@pytest.mark.parametrize("mistake", [InputError("config: too wide"), OSError(28, "No space left on device")])
+
+@pytest.mark.parametrize("mistake", [InputError("config: too wide"), OSError(28, "No space left"), RuntimeError(FULL)])
 def test_a_mistake_ends_with_one_line_that_names_the_script(monkeypatch, mistake):
     def main(argv):
         raise mistake

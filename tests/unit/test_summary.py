@@ -112,6 +112,25 @@ def test_a_file_that_is_no_result_is_refused(tmp_path):
         summary.read_result(path, TYPES)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        '{"task_name": "SickA", "scores": {}}',
+        '{"task_name": "SickA", "scores": [1]}',
+        '{"scores": {"test": 3}}',
+    ],
+)
+def test_a_damaged_result_is_refused_and_the_remedy_named(tmp_path, text):
+    path = write_results(tmp_path)[0]
+    path.write_text(text)
+    with pytest.raises(
+        InputError, match=r"SickA\.json: expected a result of mteb.*; delete the file to score it again"
+    ):
+        summary.read_result(path, TYPES)
+
+
 def test_a_score_that_is_no_number_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
     path.write_text(path.read_text().replace("0.5", "NaN", 1))
@@ -160,6 +179,12 @@ def test_plots_are_the_same_bytes_each_time(family, tmp_path):
     for name in ["stages", "size", "loss"]:
         first, second = ((tmp_path / folder / f"{name}.svg").read_bytes() for folder in ["one", "two"])
         assert first == second
+
+
+def test_a_training_without_a_curve_is_named(family, tmp_path):
+    (family[1][0] / "training.json").write_text("{}")
+    with pytest.raises(InputError, match=r"training\.json: expected an object with the key 'curve', found none"):
+        draw(*family, tmp_path)
 
 
 def test_stages_stand_in_their_order_where_the_first_model_lacks_one(family, tmp_path):

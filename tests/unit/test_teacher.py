@@ -170,6 +170,11 @@ def test_embeddings_that_are_cut_short_or_of_other_rows_are_named(tmp_path):
         read_embeddings(path, 3)
 
 
+def test_a_row_without_a_text_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"0\.parquet: row 1: expected a sentence, found none"):
+        read_sentences(write_shard(tmp_path / "0.parquet", ["one", None]))
+
+
 def test_an_embedding_that_is_not_finite_is_named_by_shard_and_row(tmp_path):
     embeddings = np.ones((3, 2), np.float16)
     embeddings[1, 0] = np.nan

@@ -228,6 +228,23 @@ def test_the_teachers_targets_are_centred_and_in_the_shards_order(folders):
     np.testing.assert_allclose(found, rows - rows.mean(0), atol=2e-3)
 
 
+def test_a_shard_of_another_width_is_named(folders, tmp_path):
+    shutil.copy(folders / "00000.npy", tmp_path)
+    np.save(tmp_path / "00001.npy", np.zeros((150, 31), dtype=np.float16))
+    with pytest.raises(InputError, match=r"00001\.npy: expected 32 dimensions, as the first shard's, found 31"):
+        train.teacher_targets(tmp_path, [150, 150], 300)
+
+
+def test_weights_that_are_not_those_that_were_trained_are_refused(folders, tmp_path):
+    run_main(folders, tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match=r"model: damaged: its weights are not those of training\.json"):
+        run_main(folders, tmp_path / "next", "--previous", tmp_path / "model")
+
+
 def test_centring_the_teachers_targets_holds_them_once(tmp_path):
     for i in range(4):
         np.save(tmp_path / f"0000{i}.npy", random_rows(4096, 256, seed=i).numpy().astype(np.float16) + np.float16(0.5))
