@@ -50,11 +50,38 @@ def split_by_hash(rows: list[dict], column: str) -> Splits:
     }
 
 
-def table(folder: Path) -> Splits:
-    """A table with an optional column ``split`` (of ``SPLITS``); without it, all rows are the test split."""
+def table_path(folder: Path) -> Path:
+    """The table in a folder, or the file itself.
+
+    Raises:
+        InputError: there is none.
+    """
     path = next((p for p in ([folder] if folder.is_file() else sorted(folder.iterdir())) if p.suffix in READERS), None)
     if path is None:
         raise InputError(f"{folder}: expected a file ending in {', '.join(READERS)}, found none")
+    return path
+
+
+def check_columns(folder: Path, task_type: str) -> None:
+    """Check that a table has a task's columns, by its head alone.
+
+    Raises:
+        InputError: it is damaged, or a column is missing.
+    """
+    path = table_path(folder)
+    scan = {".parquet": polars.scan_parquet, ".jsonl": polars.scan_ndjson}.get(path.suffix)
+    try:
+        frame = scan(path) if scan else polars.scan_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+        found = frame.collect_schema().names()
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path}: expected a {path.suffix} table, found {first_line(error)}") from error
+    if missing := sorted(COLUMNS[task_type] - set(found)):
+        raise InputError(f"{path}: expected the columns {sorted(COLUMNS[task_type])}, found no {missing[0]} in {found}")
+
+
+def table(folder: Path) -> Splits:
+    """A table with an optional column ``split`` (of ``SPLITS``); without it, all rows are the test split."""
+    path = table_path(folder)
     try:
         frame = READERS[path.suffix](path)
     except (polars.exceptions.PolarsError, OSError) as error:

@@ -100,6 +100,15 @@ def check_meaning(config: dict, sources: str) -> None:
             raise InputError(
                 f"{key}: expected a path without <, >, {{ and }}, which Snakemake reads, found {source.path}"
             )
+    for name, task in evaluation["custom_tasks"].items():
+        source = parse_source(task["source"])
+        if source.kind == "path" and task.get("format", "table") == "table":
+            from prepare_task import check_columns
+
+            try:
+                check_columns(Path(source.path), task["type"])
+            except InputError as error:
+                raise InputError(f"evaluation.custom_tasks.{name}: {error}") from error
     teacher = Path(folder_of(config["teacher"]["source"], sources))
     if teacher.exists():
         check_teacher(config, teacher)

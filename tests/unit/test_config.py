@@ -105,6 +105,8 @@ def test_a_value_that_would_fail_later_is_refused_by_the_schema(path, value, wor
         ("teacher.max_length", 65, "teacher.max_length: 65, expected at most the teacher's 64 positions"),
         ("corpus.language", "xx", "corpus.language: 'xx', expected one of"),
         ("corpus.source", "path:{x}", "expected a path without"),
+        ("evaluation.custom_tasks.Pairs.type", "PairClassification", "evaluation.custom_tasks.Pairs: "),
+        ("evaluation.custom_tasks.Topics.type", "STS", "found no score in ['text', 'label', 'split']"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_before_any_job(
