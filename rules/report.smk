@@ -47,7 +47,12 @@ rule run_config:
         lib=library("run_config"),
         summary="<results>/summary.json",
     output:
-        "<results>/config.yaml",
+        report(
+            "<results>/config.yaml",
+            caption="../report/config.rst",
+            category="3. Settings",
+            labels={"shows": "the merged config, and what made the run"},
+        ),
     log:
         "<logs>/run_config.log",
     conda:

@@ -93,6 +93,13 @@ def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
     assert str(checkout) not in page.replace(f"{checkout}/overlay.yaml", "")
 
 
+def test_a_report_of_a_part_says_that_there_is_no_table_yet(finished):
+    checkout, config = finished
+    done = snakemake(checkout, "corpus", "--report", "part.html", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "This run has no table yet." in (checkout / "part.html").read_text()
+
+
 def test_mteb_reads_the_results_as_its_own(finished):
     results = finished[0] / "results" / RUN
     loaded = mteb.ResultCache(results / "mteb").load_results()
