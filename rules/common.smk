@@ -112,8 +112,9 @@ SHARDS = shards_of(SENTENCES)
 
 
 def sentence_shards(wildcards):
-    """The sentence shards that a model trains on."""
-    return expand("<results>/corpus/sentences/{shard}.parquet", shard=shards_of(MODELS[wildcards.model]["sentences"]))
+    """The sentence shards that a model trains on; ancient: drawn again for a larger sample, they are the same."""
+    shards = shards_of(MODELS[wildcards.model]["sentences"])
+    return ancient(expand("<results>/corpus/sentences/{shard}.parquet", shard=shards))
 
 
 def trained_stage(generation):
@@ -137,12 +138,17 @@ def made_by(model, stage):
 
 
 def owner(model, stage):
-    """The first model that has a stage made by the same settings: in its folder the stage is; clustered ones last."""
-    return next(
+    """The model in whose folder a stage is: of those whose settings make it, one that has it, else the first.
+
+    So a new model takes over what an old one made. Clustered models come last.
+    """
+    owners = [
         other
         for other in sorted(MODELS, key=lambda name: bool(MODELS[name].get("clusters")))
         if stage in ["distilled", *trained_stages(other)] and made_by(other, stage) == made_by(model, stage)
-    )
+    ]
+    made = Path("results", config["run"], "models")
+    return next((other for other in owners if (made / other / stage).exists()), owners[0])
 
 
 def stage_folder(model, stage):

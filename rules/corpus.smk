@@ -2,6 +2,7 @@
 #
 # needs  config: teacher, corpus, evaluation (sources), models (sentences); the data of the evaluated tasks
 # makes  <sources>/{slug}/                             what a source holds, downloaded once, shared by runs
+#        <results>/corpus/settings.json                what decides the sample, but for its size
 #        <results>/corpus/sentences/{shard}.parquet    one sentence a row; a smaller sample is the beginning of a larger
 #        <results>/corpus/manifest.json                documents read, sentences kept and dropped, hashes
 #        <results>/corpus/vocabulary/{model}.txt       words to add to a model's vocabulary, most frequent first
@@ -28,11 +29,36 @@ rule fetch:
         "python {input.script:q} {params.source:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
+rule sample_settings:
+    """Write down what decides the sample but for its size: embeddings follow this, so a larger sample leaves them."""
+    input:
+        script=script("sample_settings"),
+        lib=library("sample_settings"),
+        sampler=[script("sentences"), *library("sentences")],
+        files=[file for text in CORPUS for file in files_of(text)],
+        tasks=[task_folder(task) for task in DECONTAMINATE],
+    output:
+        "<results>/corpus/settings.json",
+    log:
+        "<logs>/sample_settings.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=json.dumps(sample_settings()),
+    shell:
+        "python {input.script:q} --settings {params.settings:q} --files {input.files:q} --tasks {input.tasks:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule sentences:
     """Split documents into sentences, and sample those that are clean, in the language, distinct and no test text."""
     input:
         script=script("sentences"),
         lib=library("sentences"),
+        settings="<results>/corpus/settings.json",
         sources=[source_path(text) for text in CORPUS if parse_source(text).kind != "hub"],  # the hub's are streamed
         files=[file for text in CORPUS for file in files_of(text)],
         tasks=[task_folder(task) for task in DECONTAMINATE],
@@ -75,6 +101,7 @@ rule vocabulary:
     input:
         script=script("vocabulary"),
         lib=library("vocabulary"),
+        settings="<results>/corpus/settings.json",
         sentences=sentence_shards,
     output:
         "<results>/corpus/vocabulary/{model}.txt",

@@ -11,7 +11,7 @@ rule quantize:
         script=script("quantize"),
         lib=library("quantize"),
         model=released_model,
-        sentences="<results>/corpus/sentences/00000.parquet",
+        sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
         directory("<results>/models/{model}/int8"),
     log:

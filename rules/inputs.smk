@@ -20,6 +20,11 @@ def fetched(wildcards):
     return options(source=source, repo_type=repo_type)
 
 
+def sample_settings():
+    """The settings that decide the sample; the rule adds its texts and the tasks that it stays clear of."""
+    return {"sources": CORPUS} | {k: v for k, v in config["corpus"].items() if k not in ("source", "decontaminate")}
+
+
 def shards_folder(wildcards, output):
     """The folder that the sentence shards go to."""
     return str(Path(output.shards[0]).parent)

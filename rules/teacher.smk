@@ -1,7 +1,8 @@
 # Teacher: sentence shards -> teacher embeddings, a job for each shard.
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet
-# makes  <results>/teacher/{shard}.npy    [rows, teacher's dimensions] float16, row i of sentence i
+# makes  <results>/teacher/{shard}.npy     [rows, teacher's dimensions] float16, row i of sentence i
+#        <results>/teacher/{shard}.json    hashes of embeddings, sentences and teacher; settings, device and versions
 
 
 rule embed:
@@ -11,9 +12,11 @@ rule embed:
         lib=library("embed"),
         teacher=source_path(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
-        sentences="<results>/corpus/sentences/{shard}.parquet",
+        settings="<results>/corpus/settings.json",
+        sentences=ancient("<results>/corpus/sentences/{shard}.parquet"),
     output:
-        ensure("<results>/teacher/{shard}.npy", non_empty=True),
+        embeddings=ensure("<results>/teacher/{shard}.npy", non_empty=True),
+        about="<results>/teacher/{shard}.json",
     log:
         "<logs>/embed/{shard}.log",
     benchmark:
@@ -31,4 +34,4 @@ rule embed:
     shell:
         "python {input.script:q} --sentences {input.sentences:q} --teacher {input.teacher:q}"
         " --max-length {params.max_length} --pooling {params.pooling} --gpu {resources.gpu} --threads {threads}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --output {output.embeddings:q} 2>&1 | tee {log:q}"

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import heapq
 import json
+import math
 import re
 import unicodedata
 from collections import Counter, deque
@@ -241,7 +242,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sources", type=json.loads, required=True, help="JSON list of sources, as in the config")
     parser.add_argument("--paths", type=Path, nargs="*", default=[], help="folders of the fetched and local sources")
     parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data folders of tasks to stay clear of")
-    parser.add_argument("--count", type=int, required=True, help="sentences to choose")
+    parser.add_argument("--count", type=int, required=True, help="sentences to choose at least; whole shards if it can")
     parser.add_argument("--text-key", default="text", help="key or column of the text in JSON and parquet")
     parser.add_argument("--documents", choices=["enough", "all"], default="enough", help="how many to read")
     parser.add_argument("--language", help="code of the language to keep; any by default")
@@ -264,7 +265,9 @@ def main(argv: list[str]) -> None:
     evenly = args.documents == "all"
     documents = one_after_another(files, args.text_key) if evenly else in_turn(files, args.text_key, args.seed)
     rules = Rules(args.min_words, args.max_words, args.language, args.seed)
-    sentences, report = sample(documents, args.count, evenly, rules, test_texts, args.threads)
+    # a shard that a larger sample has too is whole in a smaller one: it stays as it is when the sample grows
+    whole = math.ceil(args.count / args.shard_size) * args.shard_size
+    sentences, report = sample(documents, whole, evenly, rules, test_texts, args.threads)
     counts = report["counts"]
     say(f"sentences: {counts}")
     if len(sentences) < args.count:

@@ -162,9 +162,9 @@ def train(
     return best_state["table.weight"].cpu().numpy(), report
 
 
-def teacher_targets(folder: Path, rows: list[int], count: int) -> np.ndarray:
+def teacher_targets(folder: Path, sentences: Path, shards: int, count: int) -> np.ndarray:
     """The teacher's embeddings of the first ``count`` sentences, ``[count, teacher dimensions]`` float16, centred."""
-    parts = [read_embeddings(shard_path(folder, i, "npy"), n) for i, n in enumerate(rows)]
+    parts = [read_embeddings(shard_path(folder, i, "npy"), shard_path(sentences, i, "parquet")) for i in range(shards)]
     for i, part in enumerate(parts):
         if part.shape[1] != parts[0].shape[1]:
             wanted = f"{parts[0].shape[1]} dimensions, as the first shard's"
@@ -202,11 +202,11 @@ def main(argv: list[str]) -> None:
     recipe = Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__})
 
     model = load_static_model(args.student)
-    sentences, rows = read_sample(args.sentences, args.count)
+    sentences, shards = read_sample(args.sentences, args.count)
     if args.previous:
         wanted = load_static_model(args.previous).encode(sentences)
     else:
-        wanted = teacher_targets(args.embeddings, rows, args.count)
+        wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count)
     if recipe.loss == "contrastive" and wanted.shape[1] != model.dim:
         wanted = PCA(model.dim, svd_solver="covariance_eigh").fit_transform(wanted.astype(np.float32))
     tokens, offsets = tokenize(model, sentences)

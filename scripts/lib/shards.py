@@ -6,15 +6,19 @@ import numpy as np
 import polars
 
 from lib.command import InputError, first_line
+from lib.files import read_json, sha256
 
 
 def read_sentences(shard: Path) -> list[str]:
-    """Read a sentence shard.
+    """Read a sentence shard, and compare it with the hash in the sample's ``manifest.json``, where there is one.
 
     Raises:
-        InputError: the file is damaged, empty, has no text column, or a row has no text.
+        InputError: the file is damaged, not the manifest's, empty, has no text column, or a row has no text.
     """
+    manifest = shard.parents[1] / "manifest.json"
     try:
+        if manifest.exists() and read_json(manifest, ["shards"])["shards"].get(shard.name) != sha256(shard):
+            raise InputError(f"{shard}: damaged: it is not as {manifest} says; delete it to make it anew")
         sentences = polars.read_parquet(shard)["text"].to_list()
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{shard}: expected a parquet file with a column text, found {first_line(error)}") from error
@@ -30,33 +34,43 @@ def shard_path(folder: Path, number: int, ending: str) -> Path:
     return folder / f"{number:05d}.{ending}"
 
 
-def read_sample(folder: Path, count: int) -> tuple[list[str], list[int]]:
-    """The first ``count`` sentences of a folder of shards, and the rows of each shard that holds one of them.
+def read_sample(folder: Path, count: int) -> tuple[list[str], int]:
+    """The first ``count`` sentences of a folder of shards, and how many shards hold them.
 
     Raises:
         InputError: a shard is missing, damaged or empty.
     """
     sentences: list[str] = []
-    rows: list[int] = []
+    shards = 0
     while len(sentences) < count:
-        shard = read_sentences(shard_path(folder, len(rows), "parquet"))
-        sentences += shard
-        rows.append(len(shard))
-    return sentences[:count], rows
+        sentences += read_sentences(shard_path(folder, shards, "parquet"))
+        shards += 1
+    return sentences[:count], shards
 
 
-def read_embeddings(shard: Path, rows: int) -> np.ndarray:
+def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
     """Map a shard of embeddings, ``[rows, dimensions]`` float16.
 
+    Args:
+        shard: the npy file; beside it a JSON file with its hash and that of the sentences.
+        sentences: the parquet file of the sentences that it must be of.
+
     Raises:
-        InputError: the file is damaged, its rows are not as many as its sentences, or one is not finite.
+        InputError: the file is damaged or of other sentences, or a row is not finite.
     """
+    written = read_json(shard.with_suffix(".json"), ["sha256", "sentences_sha256", "rows"])
+    if written["sentences_sha256"] != sha256(sentences):
+        raise InputError(f"{shard}: its embeddings are of other sentences than {sentences}; delete it to make it anew")
     try:
+        if written["sha256"] != sha256(shard):
+            raise InputError(f"{shard}: damaged: its hash is not that of {shard.stem}.json; delete it to make it anew")
         embeddings = np.load(shard, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{shard}: expected a whole npy file, found {first_line(error)}") from error
-    if embeddings.ndim != 2 or len(embeddings) != rows:
-        raise InputError(f"{shard}: expected {rows} rows, one a sentence, found the shape {embeddings.shape}")
+    if embeddings.ndim != 2 or len(embeddings) != written["rows"]:
+        raise InputError(
+            f"{shard}: expected {written['rows']} rows, a sentence each, found the shape {embeddings.shape}"
+        )
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
         raise InputError(f"{shard}: row {bad[0]}: expected a finite embedding, found another")

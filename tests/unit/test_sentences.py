@@ -3,6 +3,7 @@
 import json
 import random
 import unicodedata
+from pathlib import Path
 
 import polars
 import pytest
@@ -129,15 +130,37 @@ def test_main_writes_shards_without_duplicates_and_a_manifest_with_their_hashes(
     argv, shards = arguments
     script.main([*argv, "--count", "100", "--documents", "all"])
     parts = [polars.read_parquet(shard)["text"].to_list() for shard in shards]
-    assert [len(part) for part in parts] == [40, 40, 20]
+    assert [len(part) for part in parts] == [40, 40, 40]
     written = [text for part in parts for text in part]
-    assert written == sampled(sentences, 100, seed=5)[0]
-    assert len({text.casefold() for text in written}) == 100
+    assert written == sampled(sentences, 120, seed=5)[0]
+    assert len({text.casefold() for text in written}) == 120
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["shards"] == {shard.name: sha256(shard) for shard in shards}
     assert manifest["sources"] == [f"path:{tmp_path / 'source'}"]
     assert manifest["seed"] == 5
-    assert manifest["counts"]["kept"] == 100
+    assert manifest["counts"]["kept"] == 120
+
+
+@pytest.mark.parametrize("documents", ["all", "enough"])
+def test_a_larger_sample_leaves_the_shards_of_a_smaller_one_as_they_are(arguments, documents):
+    argv, shards = arguments
+    script.main([*argv, "--count", "50", "--documents", documents])
+    before = {shard: sha256(shard) for shard in shards if shard.exists()}
+    assert list(before) == shards[:2]
+    script.main([*argv, "--count", "100", "--documents", documents])
+    assert {shard: sha256(shard) for shard in before} == before
+
+
+def test_the_last_shard_is_shorter_where_the_texts_end(arguments):
+    argv, shards = arguments
+    script.main([*argv, "--count", "385", "--documents", "all"])
+    assert len(polars.read_parquet(shards[0].with_name("00009.parquet"))) == 40  # all 400
+    for path in [part for part in argv if part.endswith("source")]:
+        (Path(path) / "a.txt").unlink()
+    with pytest.raises(InputError, match="expected 201 distinct sentences, found 200"):
+        script.main([*argv, "--count", "201", "--documents", "all"])
+    script.main([*argv, "--count", "161", "--documents", "all", "--shard-size", "150"])
+    assert [len(polars.read_parquet(shard)) for shard in shards[:2]] == [150, 50]
 
 
 def test_of_enough_documents_a_smaller_sample_is_the_beginning_and_reads_less(sentences):

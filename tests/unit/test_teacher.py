@@ -7,12 +7,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers import distilled, write_shard
+from helpers import distilled, write_embeddings, write_shard
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel
 
 import embed
 from lib.command import InputError
+from lib.files import sha256
 from lib.shards import read_embeddings, read_sentences
 from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher, has_fast_bfloat16
 from lib.teacher_folder import check_folder
@@ -133,13 +134,16 @@ def test_embed_writes_a_row_of_float16_for_each_sentence(teacher_folder, tmp_pat
     found = np.load(output)
     assert found.dtype == np.float16 and found.shape == (50, 32)
     assert cosine(found, naive(teacher_folder, sentences[:50], "mean")).min() >= 0.999
+    written = json.loads(output.with_suffix(".json").read_text())
+    assert (written["rows"], written["dimensions"], written["device"]) == (50, 32, "cpu")
+    assert written["sha256"] == sha256(output) and written["sentences_sha256"] == sha256(shard)
 
 
 def test_an_embedding_too_large_for_float16_is_refused_by_its_row(tmp_path):
     embeddings = np.ones((3, 2), dtype=np.float32)
     embeddings[1, 1] = 1e6
     with np.errstate(over="ignore"), pytest.raises(InputError, match=r"0\.parquet: row 1: expected a finite"):
-        embed.save_embeddings(embeddings, tmp_path / "0.parquet", tmp_path / "0.npy")
+        embed.save_embeddings(embeddings, tmp_path / "0.parquet", tmp_path / "0.npy", {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -159,15 +163,28 @@ def test_an_empty_shard_of_sentences_is_named(tmp_path):
         read_sentences(write_shard(tmp_path / "0.parquet", []))
 
 
-def test_embeddings_that_are_cut_short_or_of_other_rows_are_named(tmp_path):
-    path = tmp_path / "0.npy"
-    np.save(path, np.arange(6, dtype=np.float16).reshape(3, 2))
-    assert read_embeddings(path, 3).tolist() == [[0, 1], [2, 3], [4, 5]]
-    with pytest.raises(InputError, match=r"0\.npy: expected 4 rows, one a sentence, found the shape \(3, 2\)"):
-        read_embeddings(path, 4)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=r"0\.npy: expected a whole npy file"):
-        read_embeddings(path, 3)
+def test_embeddings_that_are_damaged_or_of_other_sentences_are_named(tmp_path):
+    shard = write_shard(tmp_path / "0.parquet", ["one", "two", "three"])
+    path = write_embeddings(shard, np.arange(6, dtype=np.float16).reshape(3, 2))
+    assert read_embeddings(path, shard).tolist() == [[0, 1], [2, 3], [4, 5]]
+    other = write_shard(tmp_path / "1.parquet", ["four", "five", "six"])
+    with pytest.raises(InputError, match=r"0\.npy: its embeddings are of other sentences than .*1\.parquet; delete it"):
+        read_embeddings(path, other)
+    whole = path.read_bytes()
+    for damaged in [whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), b""]:
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"0\.npy: damaged: its hash is not that of 0\.json; delete it"):
+            read_embeddings(path, shard)
+
+
+def test_sentences_that_are_not_the_manifests_are_named(tmp_path):
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", ["one", "two"])
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"shards": {"00000.parquet": sha256(shard)}}))
+    assert read_sentences(shard) == ["one", "two"]
+    write_shard(shard, ["one", "too"])
+    with pytest.raises(InputError, match=r"00000\.parquet: damaged: it is not as .*manifest\.json says; delete it"):
+        read_sentences(shard)
 
 
 def test_a_row_without_a_text_is_named(tmp_path):
@@ -176,11 +193,15 @@ def test_a_row_without_a_text_is_named(tmp_path):
 
 
 def test_an_embedding_that_is_not_finite_is_named_by_shard_and_row(tmp_path):
+    shard = write_shard(tmp_path / "0.parquet", ["one", "two", "three"])
+    path = write_embeddings(shard, np.ones((3, 2)))
     embeddings = np.ones((3, 2), np.float16)
     embeddings[1, 0] = np.nan
-    np.save(tmp_path / "0.npy", embeddings)
+    np.save(path, embeddings)
+    written = json.loads((tmp_path / "0.json").read_text()) | {"sha256": sha256(path)}
+    (tmp_path / "0.json").write_text(json.dumps(written))
     with pytest.raises(InputError, match=r"0\.npy: row 1: expected a finite embedding"):
-        read_embeddings(tmp_path / "0.npy", 3)
+        read_embeddings(path, shard)
 
 
 def test_a_distilbert_is_a_teacher_too(teacher_folder, sentences, tmp_path):

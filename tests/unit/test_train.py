@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import distilled, write_shard
+from helpers import distilled, write_embeddings, write_shard
 from model2vec import StaticModel
 
 import train
@@ -164,8 +164,8 @@ def folders(teacher_folder, sentences, tmp_path_factory):
     folder = tmp_path_factory.mktemp("train")
     chance = np.random.default_rng(0)
     for i in range(2):
-        write_shard(folder / f"0000{i}.parquet", sentences[150 * i : 150 * (i + 1)])
-        np.save(folder / f"0000{i}.npy", chance.normal(3, 1, size=(150, 32)).astype(np.float16))
+        shard = write_shard(folder / f"0000{i}.parquet", sentences[150 * i : 150 * (i + 1)])
+        write_embeddings(shard, chance.normal(3, 1, size=(150, 32)))
     distilled(teacher_folder, folder / "distilled")
     return folder
 
@@ -213,26 +213,32 @@ def test_main_gives_the_same_bytes_again(folders, tmp_path):
     assert first == again
 
 
-def test_a_shard_with_fewer_embeddings_than_sentences_is_named(folders, tmp_path):
-    shutil.copy(folders / "00000.npy", tmp_path)
-    np.save(tmp_path / "00001.npy", np.zeros((149, 32), dtype=np.float16))
-    with pytest.raises(InputError, match=r"00001\.npy: expected 150 rows"):
-        run_main(folders, tmp_path / "model", "--embeddings", tmp_path)
-    assert not (tmp_path / "model").exists()
+def copied_shards(folders, tmp_path, second):
+    """The first shard, and other embeddings of the second one's sentences."""
+    for name in ["00000.parquet", "00000.npy", "00000.json", "00001.parquet"]:
+        shutil.copy(folders / name, tmp_path)
+    write_embeddings(tmp_path / "00001.parquet", second)
+    return tmp_path
+
+
+def test_a_shard_of_other_sentences_is_named(folders, tmp_path):
+    shards = copied_shards(folders, tmp_path, np.zeros((150, 32)))
+    write_shard(shards / "00001.parquet", ["one", "two"])
+    with pytest.raises(InputError, match=r"00001\.npy: its embeddings are of other sentences"):
+        train.teacher_targets(shards, shards, 2, 152)
 
 
 def test_the_teachers_targets_are_centred_and_in_the_shards_order(folders):
-    found = train.teacher_targets(folders, [150, 150], 200)
+    found = train.teacher_targets(folders, folders, 2, 200)
     rows = np.concatenate([np.load(folders / "00000.npy"), np.load(folders / "00001.npy")])[:200].astype(float)
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, rows - rows.mean(0), atol=2e-3)
 
 
 def test_a_shard_of_another_width_is_named(folders, tmp_path):
-    shutil.copy(folders / "00000.npy", tmp_path)
-    np.save(tmp_path / "00001.npy", np.zeros((150, 31), dtype=np.float16))
+    shards = copied_shards(folders, tmp_path, np.zeros((150, 31)))
     with pytest.raises(InputError, match=r"00001\.npy: expected 32 dimensions, as the first shard's, found 31"):
-        train.teacher_targets(tmp_path, [150, 150], 300)
+        train.teacher_targets(shards, shards, 2, 300)
 
 
 def test_weights_that_are_not_those_that_were_trained_are_refused(folders, tmp_path):
@@ -247,11 +253,12 @@ def test_weights_that_are_not_those_that_were_trained_are_refused(folders, tmp_p
 
 def test_centring_the_teachers_targets_holds_them_once(tmp_path):
     for i in range(4):
-        np.save(tmp_path / f"0000{i}.npy", random_rows(4096, 256, seed=i).numpy().astype(np.float16) + np.float16(0.5))
+        shard = write_shard(tmp_path / f"0000{i}.parquet", [str(row) for row in range(4096)])
+        write_embeddings(shard, random_rows(4096, 256, seed=i).numpy() + 0.5)
     size = 4 * 4096 * 256 * 2
     tracemalloc.start()
     try:
-        found = train.teacher_targets(tmp_path, [4096] * 4, 4 * 4096)
+        found = train.teacher_targets(tmp_path, tmp_path, 4, 4 * 4096)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

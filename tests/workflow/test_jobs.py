@@ -11,6 +11,7 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
     assert jobs == {
         "fetch_task": 25,
         "fetch": 3,  # the teacher is a baseline too, and fetched once; C4 is streamed
+        "sample_settings": 1,
         "sentences": 1,
         "vocabulary": 1,
         "embed": 123,  # 2,000,000 sentences in shards of 16,384

@@ -219,6 +219,37 @@ def test_a_new_width_embeds_nothing_again(finished):
     assert not {"embed", "sentences", "born_again"} & set(jobs)
 
 
+def grow(config):
+    config["models"]["large"] = {"dimensions": 16, "sentences": 384, "born_again": 0}
+
+
+def test_a_larger_sample_embeds_only_what_is_new(finished):
+    jobs = plan(finished, grow)
+    assert jobs["sentences"] == jobs["embed"] == jobs["pretrained"] == jobs["quantize"] == 1
+    assert jobs["evaluate_model"] == 2 * 2  # the new model's, but for the distilled stage that it shares
+    assert not {"sample_settings", "distill", "born_again"} & set(jobs)
+
+
+def test_a_sample_grown_and_shrunk_again_is_as_it_was(finished, tmp_path):
+    checkout = shutil.copytree(finished[0], tmp_path / "grown")
+    shards = checkout / "results" / RUN / "teacher"
+    before = {path: (path.stat().st_mtime_ns, sha256(path)) for path in shards.iterdir()}
+    config = copy.deepcopy(finished[1])
+    grow(config)
+    done = snakemake(checkout, "embeddings", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(list(shards.glob("*.npy"))) == 3
+    assert {path: (path.stat().st_mtime_ns, sha256(path)) for path in before} == before
+    assert set(plan((checkout, finished[1]))) <= {"sentences", "all"}
+
+
+@pytest.mark.parametrize("change", [{"min_words": 4}, {"seed": 1}, {"shard_size": 64}])
+def test_another_sample_is_embedded_anew(finished, change):
+    jobs = plan(finished, lambda config: config["corpus"].update(change))
+    assert jobs["sentences"] == jobs["pretrained"] == 1
+    assert jobs["embed"] == (4 if "shard_size" in change else 2)
+
+
 def test_threads_and_resources_rerun_nothing(finished):
     assert plan(finished, lambda config: None, "--set-threads", "pretrained=1", "--set-resources", "embed:gpu=0") == {}
 

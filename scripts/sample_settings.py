@@ -1,0 +1,25 @@
+"""Write down what decides the sampled sentences, all but how many they are: embeddings follow it, not the sample."""
+
+import argparse
+import json
+from pathlib import Path
+
+from lib.command import run
+from lib.files import sha256, write_json
+
+
+def main(argv: list[str]) -> None:
+    """Write the settings, the names and sizes of the local texts and the hashes of the tasks' data as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=json.loads, required=True, help="JSON: sources, languages, seed…")
+    parser.add_argument("--files", type=Path, nargs="*", default=[], help="texts of the user's own")
+    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data of tasks to stay clear of")
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
+    args = parser.parse_args(argv)
+    files = {path.as_posix(): path.stat().st_size for path in args.files}
+    tasks = {path.name: sha256(path) for path in args.tasks}
+    write_json(args.output, args.settings | {"files": files, "tasks": tasks})
+
+
+if __name__ == "__main__":
+    run(main)
