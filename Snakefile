@@ -33,6 +33,14 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    # --unlock takes Snakemake's own locks from a run that goes on
+    try:
+        CLAIMS.append(claim(Path("results", config["run"])))
+    except InputError as error:
+        sys.exit(f"results: {error}")
+
+
 localrules:
     all,
     downloads,
@@ -55,14 +63,15 @@ rule all:
         "<results>/config.yaml",
         expand("<results>/plots/{plot}.svg", plot=PLOTS),
         rules.model_metas.output,
-        expand("<results>/release/{model}", model=MODELS),
+        model_files(),
+        expand("<results>/release/{model}/README.md", model=MODELS),
 
 
 rule downloads:
     """All that is downloaded before a job needs it; C4 is streamed, by the rule sentences."""
     input:
         expand("<sources>/{slug}", slug=FETCHED),
-        [task_folder(task) for task in USED_TASKS if task not in CUSTOM_TASKS],
+        [task_path(task) for task in USED_TASKS if task not in CUSTOM_TASKS],
 
 
 rule corpus:
@@ -74,13 +83,13 @@ rule corpus:
 rule embeddings:
     """The teacher's embeddings of all sentences."""
     input:
-        expand("<results>/teacher/{shard}.npy", shard=SHARDS),
+        expand("<results>/teacher/{shard}.{ending}", shard=SHARDS, ending=["npy", "json"]),
 
 
 rule models:
     """Every model at every stage."""
     input:
-        [f"<results>/models/{model}/{stage}" for model, stage in STAGES],
+        model_files(),
 
 
 rule evaluate:
@@ -101,4 +110,4 @@ rule report:
 rule release:
     """What a user takes away: a folder for each model."""
     input:
-        expand("<results>/release/{model}", model=MODELS),
+        expand("<results>/release/{model}/README.md", model=MODELS),

@@ -17,7 +17,11 @@ sys.path.insert(0, str(SCRIPTS))
 
 from lib.command import InputError
 from lib.config import check_meaning, check_schema, corpus_sources, folder_of, lay_over
+from lib.files import claim
 from lib.sources import parse_source
+
+# folders that this Snakemake works on
+CLAIMS = []
 
 # what every run downloads is shared between runs
 SOURCES = "results/sources"
@@ -52,6 +56,12 @@ SHARD_SIZE = config["corpus"]["shard_size"]
 DECONTAMINATE = TASKS if config["corpus"]["decontaminate"] is None else config["corpus"]["decontaminate"]
 USED_TASKS = list(dict.fromkeys([*TASKS, *DECONTAMINATE]))
 CORPUS = corpus_sources(config)
+
+# what a model2vec folder holds at each stage
+MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
+DISTILLED_FILES = [*MODEL_FILES, "modules.json"]
+TRAINED_FILES = [*DISTILLED_FILES, "training.json"]
+INT8_FILES = [*MODEL_FILES, "quantization.json"]
 
 
 def here(path):
@@ -88,9 +98,9 @@ def files_of(text):
     return sorted(map(str, filter(Path.is_file, Path(source.path).rglob("*")))) if source.kind == "path" else []
 
 
-def task_folder(task):
-    """The folder of a task's data: made from a custom task's source, or fetched once for all runs."""
-    return f"<results>/tasks/{task}" if task in CUSTOM_TASKS else f"<sources>/tasks/{task}"
+def task_path(task):
+    """The file of a task's data: made from a custom task's source, or fetched once for all runs."""
+    return f"<results>/tasks/{task}.arrow" if task in CUSTOM_TASKS else f"<sources>/tasks/{task}.arrow"
 
 
 def model_setting(key):
@@ -99,8 +109,13 @@ def model_setting(key):
 
 
 def folder_of_input(name):
-    """A function that gives the folder of an input's files: a list of all would not fit on a command line."""
+    """A function that gives the folder of an input's files."""
     return lambda wildcards, input: str(Path(input[name][0]).parent)
+
+
+def folder_of_output(wildcards, output):
+    """The folder of a rule's output files: scripts make a folder whole or not at all."""
+    return str(Path(output[0]).parent)
 
 
 def shards_of(sentences):
@@ -151,9 +166,15 @@ def owner(model, stage):
     return next((other for other in owners if (made / other / stage).exists()), owners[0])
 
 
-def stage_folder(model, stage):
-    """Where a stage of a model before quantization is."""
-    return f"<results>/models/{owner(model, stage)}/{stage}"
+def files_in(model, stage):
+    """The files in a model's folder of a stage."""
+    files = {"distilled": DISTILLED_FILES, "int8": INT8_FILES}.get(stage, TRAINED_FILES)
+    return [f"<results>/models/{model}/{stage}/{file}" for file in files]
+
+
+def stage_files(model, stage):
+    """The files of a stage of a model before quantization, which may stand in another model's folder."""
+    return files_in(owner(model, stage), stage)
 
 
 def released_stage(model):
@@ -162,8 +183,8 @@ def released_stage(model):
 
 
 def released_model(wildcards):
-    """The folder of the stage of a model that is quantized and released."""
-    return stage_folder(wildcards.model, released_stage(wildcards.model))
+    """The files of the stage of a model that is quantized and released."""
+    return stage_files(wildcards.model, released_stage(wildcards.model))
 
 
 STAGES = [

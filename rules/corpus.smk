@@ -36,7 +36,7 @@ rule sample_settings:
         lib=library("sample_settings"),
         sampler=[script("sentences"), *library("sentences")],
         files=[file for text in CORPUS for file in files_of(text)],
-        tasks=[task_folder(task) for task in DECONTAMINATE],
+        tasks=[task_path(task) for task in DECONTAMINATE],
     output:
         "<results>/corpus/settings.json",
     log:
@@ -61,7 +61,7 @@ rule sentences:
         settings="<results>/corpus/settings.json",
         sources=[source_path(text) for text in CORPUS if parse_source(text).kind != "hub"],  # the hub's are streamed
         files=[file for text in CORPUS for file in files_of(text)],
-        tasks=[task_folder(task) for task in DECONTAMINATE],
+        tasks=[task_path(task) for task in DECONTAMINATE],
     output:
         shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
         manifest="<results>/corpus/manifest.json",
@@ -78,7 +78,7 @@ rule sentences:
         mem_mb=4000,
         runtime=240,
     params:
-        shards=shards_folder,
+        shards=folder_of_output,
         sources=json.dumps(CORPUS),
         sentences=SENTENCES,
         documents=config["corpus"]["documents"],

@@ -1,10 +1,11 @@
 # Evaluate: models and baselines -> one of mteb's JSON files for each (model, stage, task).
 #
 # needs  <results>/models/{model}/{stage}/, <sources>/{slug}/ of baselines and custom tasks
-# makes  <sources>/tasks/{task}/                             what one of mteb's tasks scores, downloaded once
-#        <results>/tasks/{task}/                             a custom task's splits, as parquet
+# makes  <sources>/tasks/{task}.arrow                        what one of mteb's tasks scores, downloaded once
+#        <results>/tasks/{task}.arrow                        a custom task's splits
 #        <results>/mteb/results/{model}/{stage}/{task}.json        the score of a stage
 #        <results>/mteb/results/{baseline}/baseline/{task}.json    the score of a baseline
+#        <results>/mteb/kept/{model}/{stage}/                    undeclared: scores under a hash of all they follow from
 #        <results>/mteb/results/{model}/{stage}/model_meta.json    whose they are; so mteb reads the folder as its own
 
 
@@ -14,7 +15,7 @@ rule fetch_task:
         script=script("fetch_task"),
         lib=library("fetch_task"),
     output:
-        directory("<sources>/tasks/{task}"),
+        "<sources>/tasks/{task}.arrow",
     log:
         "<logs>/fetch_task/{task}.log",
     retries: 2
@@ -35,7 +36,7 @@ rule prepare_task:
         source=custom_task_path,
         files=custom_task_files,
     output:
-        directory("<results>/tasks/{task}"),
+        "<results>/tasks/{task}.arrow",
     log:
         "<logs>/prepare_task/{task}.log",
     conda:
@@ -51,45 +52,49 @@ rule prepare_task:
 
 
 rule evaluate_model:
-    """Score a model's stage on a task."""
+    """Score a model's stage on all tasks in one process; scores that it had before are kept."""
     input:
         script=script("evaluate"),
         lib=library("evaluate"),
-        model="<results>/models/{model}/{stage}",
-        data=task_data,
+        model=scored_model,
+        tasks=[task_path(task) for task in TASKS],
     output:
-        "<results>/mteb/results/{model}/{stage}/{task}.json",
+        expand("<results>/mteb/results/{{model}}/{{stage}}/{task}.json", task=TASKS),
     log:
-        "<logs>/evaluate/{model}/{stage}/{task}.log",
+        "<logs>/evaluate/{model}/{stage}.log",
     benchmark:
-        "<benchmarks>/evaluate/{model}/{stage}/{task}.tsv"
+        "<benchmarks>/evaluate/{model}/{stage}.tsv"
     conda:
         "../envs/pipeline.yaml"
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        task=task_type,
+        model=folder_of_input("model"),
+        scores=folder_of_output,
+        kept="<results>/mteb/kept/{model}/{stage}",
+        custom=custom_types,
     shell:
-        "python {input.script:q} --model {input.model:q} --name {wildcards.model} --revision {wildcards.stage}"
-        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --threads {threads} --output {output:q}"
-        " 2>&1 | tee {log:q}"
+        "python {input.script:q} --model {params.model:q} --name {wildcards.model} --revision {wildcards.stage}"
+        " --tasks {input.tasks:q} --custom {params.custom:q} --threads {threads} --kept {params.kept:q}"
+        " --output {params.scores:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_baseline:
-    """Score a baseline, which may be a transformer, on a task by the same script."""
+    """Score a baseline, which may be a transformer, on all tasks by the same script."""
     input:
         script=script("evaluate"),
         lib=library("evaluate"),
         model=baseline_path,
         files=baseline_files,
-        data=task_data,
+        tasks=[task_path(task) for task in TASKS],
     output:
-        "<results>/mteb/results/{baseline}/baseline/{task}.json",
+        expand("<results>/mteb/results/{{baseline}}/baseline/{task}.json", task=TASKS),
     log:
-        "<logs>/evaluate/{baseline}/baseline/{task}.log",
+        "<logs>/evaluate/{baseline}/baseline.log",
     benchmark:
-        "<benchmarks>/evaluate/{baseline}/baseline/{task}.tsv"
+        "<benchmarks>/evaluate/{baseline}/baseline.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 4
@@ -98,11 +103,13 @@ rule evaluate_baseline:
         mem_mb=8000,
         runtime=240,
     params:
-        task=task_type,
+        scores=folder_of_output,
+        kept="<results>/mteb/kept/{baseline}/baseline",
+        custom=custom_types,
     shell:
         "python {input.script:q} --model {input.model:q} --name {wildcards.baseline} --revision baseline"
-        " --task {wildcards.task} --task-data {input.data:q} {params.task:q} --gpu {resources.gpu} --threads {threads}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --tasks {input.tasks:q} --custom {params.custom:q} --gpu {resources.gpu} --threads {threads}"
+        " --kept {params.kept:q} --output {params.scores:q} 2>&1 | tee {log:q}"
 
 
 rule model_metas:

@@ -13,7 +13,7 @@ rule quantize:
         model=released_model,
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
-        directory("<results>/models/{model}/int8"),
+        multiext("<results>/models/{model}/int8/", *INT8_FILES),
     log:
         "<logs>/quantize/{model}.log",
     benchmark:
@@ -25,10 +25,12 @@ rule quantize:
         mem_mb=4000,
         runtime=60,
     params:
+        model=folder_of_input("model"),
+        int8=folder_of_output,
         clusters=clusters,
     shell:
-        "python {input.script:q} --model {input.model:q} {params.clusters:q} --sentences {input.sentences:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --model {params.model:q} {params.clusters:q} --sentences {input.sentences:q}"
+        " --output {params.int8:q} 2>&1 | tee {log:q}"
 
 
 rule release_model:
@@ -37,10 +39,10 @@ rule release_model:
         script=script("release"),
         lib=library("release"),
         model=float32_model,
-        int8="<results>/models/{model}/int8",
+        int8=multiext("<results>/models/{model}/int8/", *INT8_FILES),
         summary="<results>/summary.json",
     output:
-        directory("<results>/release/{model}"),
+        multiext("<results>/release/{model}/", *MODEL_FILES, "README.md"),
     log:
         "<logs>/release/{model}.log",
     conda:
@@ -50,7 +52,9 @@ rule release_model:
         runtime=10,
     params:
         model=float32,
+        int8=folder_of_input("int8"),
+        release=folder_of_output,
         settings=release_settings,
     shell:
-        "python {input.script:q} --name {wildcards.model} {params.model:q} --int8 {input.int8:q}"
-        " --summary {input.summary:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --name {wildcards.model} {params.model:q} --int8 {params.int8:q}"
+        " --summary {input.summary:q} --settings {params.settings:q} --output {params.release:q} 2>&1 | tee {log:q}"

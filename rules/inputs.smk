@@ -25,11 +25,6 @@ def sample_settings():
     return {"sources": CORPUS} | {k: v for k, v in config["corpus"].items() if k not in ("source", "decontaminate")}
 
 
-def shards_folder(wildcards, output):
-    """The folder that the sentence shards go to."""
-    return str(Path(output.shards[0]).parent)
-
-
 # student.smk
 
 
@@ -46,17 +41,18 @@ def added_words(wildcards, input):
 
 def distilled_model(wildcards):
     """The model that a training begins from."""
-    return stage_folder(wildcards.model, "distilled")
+    return stage_files(wildcards.model, "distilled")
 
 
 def embedding_shards(wildcards):
     """The teacher's embeddings that a model trains on."""
-    return expand("<results>/teacher/{shard}.npy", shard=shards_of(MODELS[wildcards.model]["sentences"]))
+    shards = shards_of(MODELS[wildcards.model]["sentences"])
+    return expand("<results>/teacher/{shard}.{ending}", shard=shards, ending=["npy", "json"])
 
 
 def previous_generation(wildcards):
     """The model whose embeddings a born-again generation learns."""
-    return stage_folder(wildcards.model, trained_stage(int(wildcards.generation) - 1))
+    return stage_files(wildcards.model, trained_stage(int(wildcards.generation) - 1))
 
 
 def training(wildcards):
@@ -74,13 +70,13 @@ def clusters(wildcards):
 
 
 def float32_model(wildcards):
-    """A model's float32 folder, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
+    """A model's float32 files, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
     return [] if MODELS[wildcards.model].get("clusters") else released_model(wildcards)
 
 
 def float32(wildcards, input):
     """The option for a model's float32 folder, where there is one."""
-    return options(model=input.model or None)
+    return options(model=str(Path(input.model[0]).parent) if input.model else None)
 
 
 def release_settings(wildcards):
@@ -101,6 +97,11 @@ def release_settings(wildcards):
 
 
 # evaluate.smk
+
+
+def model_files():
+    """The files of every model at every stage."""
+    return [file for stage in STAGES for file in files_in(*stage)]
 
 
 def results_files():
@@ -124,14 +125,14 @@ def custom_task(wildcards):
     return options(type=task["type"], format=task.get("format"))
 
 
-def task_data(wildcards):
-    """The data of a task."""
-    return task_folder(wildcards.task)
+def scored_model(wildcards):
+    """The files of a stage of a model."""
+    return files_in(wildcards.model, wildcards.stage)
 
 
-def task_type(wildcards):
-    """The option that tells evaluate.py of a custom task."""
-    return options(task_type=CUSTOM_TASKS.get(wildcards.task, {}).get("type"))
+def custom_types(wildcards):
+    """The types of the custom tasks, as JSON."""
+    return json.dumps({task: CUSTOM_TASKS[task]["type"] for task in TASKS if task in CUSTOM_TASKS})
 
 
 def baseline_path(wildcards):

@@ -12,7 +12,7 @@ rule summary:
         script=script("summary"),
         lib=library("summary"),
         results=results_files(),
-        models=[f"<results>/models/{model}/{stage}" for model, stage in STAGES],
+        weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in STAGES],
         baselines=list(map(source_path, BASELINES.values())),
     output:
         csv="<results>/summary.csv",
@@ -34,7 +34,7 @@ rule summary:
     params:
         settings=summary_settings(),
     shell:
-        "python {input.script:q} --results {input.results:q} --models {input.models:q}"
+        "python {input.script:q} --results {input.results:q} --weights {input.weights:q}"
         " --baselines {input.baselines:q} --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
         " 2>&1 | tee {log:q}"
@@ -70,7 +70,7 @@ rule plots:
         script=script("plots"),
         lib=library("plots"),
         summary="<results>/summary.json",
-        trainings=[stage_folder(model, stage) for model, stage in STAGES if stage not in ("distilled", "int8")],
+        trainings=[stage_files(*stage)[-1] for stage in STAGES if stage[1] not in ("distilled", "int8")],
     output:
         stages=report(
             "<results>/plots/stages.svg",

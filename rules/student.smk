@@ -15,7 +15,7 @@ rule distill:
         teacher_files=files_of(config["teacher"]["source"]),
         vocabulary=vocabulary_file,
     output:
-        directory("<results>/models/{model}/distilled"),
+        multiext("<results>/models/{model}/distilled/", *DISTILLED_FILES),
     log:
         "<logs>/distill/{model}.log",
     benchmark:
@@ -30,11 +30,12 @@ rule distill:
         mem_mb=8000,
         runtime=60,
     params:
+        model=folder_of_output,
         dimensions=model_setting("dimensions"),
         vocabulary=added_words,
     shell:
         "python {input.script:q} --teacher {input.teacher:q} --dimensions {params.dimensions} {params.vocabulary:q}"
-        " --gpu {resources.gpu} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
+        " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
 rule pretrained:
@@ -46,7 +47,7 @@ rule pretrained:
         sentences=sentence_shards,
         embeddings=embedding_shards,
     output:
-        directory("<results>/models/{model}/pretrained"),
+        multiext("<results>/models/{model}/pretrained/", *TRAINED_FILES),
     log:
         "<logs>/pretrained/{model}.log",
     benchmark:
@@ -58,13 +59,15 @@ rule pretrained:
         mem_mb=16000,
         runtime=240,
     params:
+        model=folder_of_output,
+        student=folder_of_input("student"),
         shards=folder_of_input("sentences"),
         embeddings=folder_of_input("embeddings"),
         sentences=model_setting("sentences"),
         training=training,
     shell:
-        "python {input.script:q} --student {input.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --embeddings {params.embeddings:q} {params.training:q} --threads {threads} --output {output:q}"
+        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
+        " --embeddings {params.embeddings:q} {params.training:q} --threads {threads} --output {params.model:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -77,7 +80,7 @@ rule born_again:
         sentences=sentence_shards,
         previous=previous_generation,
     output:
-        directory("<results>/models/{model}/born-again-{generation}"),
+        multiext("<results>/models/{model}/born-again-{generation}/", *TRAINED_FILES),
     log:
         "<logs>/born_again/{model}-{generation}.log",
     benchmark:
@@ -89,10 +92,13 @@ rule born_again:
         mem_mb=16000,
         runtime=240,
     params:
+        model=folder_of_output,
+        student=folder_of_input("student"),
+        previous=folder_of_input("previous"),
         shards=folder_of_input("sentences"),
         sentences=model_setting("sentences"),
         training=training,
     shell:
-        "python {input.script:q} --student {input.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --previous {input.previous:q} {params.training:q} --threads {threads} --output {output:q}"
+        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
+        " --previous {params.previous:q} {params.training:q} --threads {threads} --output {params.model:q}"
         " 2>&1 | tee {log:q}"

@@ -1,25 +1,40 @@
-"""Score one model on one task with mteb, and keep mteb's own JSON."""
+"""Score one model on tasks with mteb, in one process, and keep mteb's own JSON of each.
+
+A score is kept at once, under a hash of all that it follows from; a run that was interrupted, in which a task failed,
+or to which a task was added, scores only what it lacks.
+"""
 
 import argparse
-from collections.abc import Callable
+import glob
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mteb
 import numpy as np
 import torch
+from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.models.abs_encoder import AbsEncoder
 from torch.utils.data import DataLoader
 
 from lib.command import InputError, first_line, run
-from lib.files import replacing
+from lib.files import replacing, sha256
 from lib.progress import progress, say
 from lib.static_model import is_static_model, load_static_model
-from lib.tasks import TYPES, load_task
+from lib.tasks import load_task
 
 BATCH_SIZE = 64
 TEXTS_AT_ONCE = 16 * BATCH_SIZE
+REPORTS = ["training.json", "quantization.json"]
+LIBRARIES = ["mteb", "model2vec", "sentence-transformers", "transformers", "scikit-learn", "scipy", "numpy", "torch"]
 
 
 class Encoder(AbsEncoder):
@@ -32,10 +47,10 @@ class Encoder(AbsEncoder):
 
     def encode(self, inputs: DataLoader, **_: Any) -> np.ndarray:
         """Embed the texts of all batches: ``[texts, dimensions]`` float32."""
-        texts = [text for batch in inputs for text in batch["text"]]
-        unique = {text: None for text in texts}
-        place = {text: i for i, text in enumerate(unique)}
-        return self.embed(list(unique)).astype(np.float32)[[place[text] for text in texts]]
+        texts = inputs.dataset[:]["text"]  # the batches come row by row, each through a table
+        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        embedded = self.embed(list(place)).astype(np.float32, copy=False)
+        return embedded if len(place) == len(texts) else embedded[[place[text] for text in texts]]
 
 
 def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray]:
@@ -45,7 +60,7 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
         InputError: the folder holds neither.
     """
     if is_static_model(folder):
-        return load_static_model(folder).encode
+        return partial(load_static_model(folder).encode, use_multiprocessing=False)  # a job has the threads it asks for
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
@@ -70,32 +85,86 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
     return embed
 
 
-def main(argv: list[str]) -> None:
-    """Evaluate one model on one task."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="the model's folder")
-    parser.add_argument("--name", required=True, help="the model's name in the results")
-    parser.add_argument("--revision", required=True, help="the stage, written as mteb's model revision")
-    parser.add_argument("--task", required=True, help="mteb's name of the task, or a custom task's")
-    parser.add_argument("--task-data", type=Path, required=True, help="folder of the task's data")
-    parser.add_argument("--task-type", choices=TYPES, help="type of a custom task; without it, the task is mteb's")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
-    args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    task = load_task(args.task, args.task_data, args.task_type)
-    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
-    encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
+def content_hash(paths: Iterable[Path]) -> str:
+    """A hash of files' contents, whatever their names."""
+    return hashlib.sha256("".join(map(sha256, paths)).encode()).hexdigest()
+
+
+def model_hash(folder: Path) -> str:
+    """A hash of what a model's folder holds, but for the reports on how it was made."""
+    return content_hash(path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in REPORTS)
+
+
+def code_hash() -> str:
+    """A hash of the code that scores: this file, the helper modules that it imports, and the libraries' versions."""
+    here = Path(__file__).parent
+    modules = [Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)]
+    own = content_hash([Path(__file__), *sorted(path for path in modules if path.parent == here / "lib")])
+    return own + "".join(importlib.metadata.version(name) for name in LIBRARIES)
+
+
+def kept_path(folder: Path, data: Path, *parts: str | None) -> Path:
+    """Where a task's score is kept: under a hash of its data and of ``parts``."""
+    key = hashlib.sha256("\n".join([sha256(data), *map(str, parts)]).encode()).hexdigest()
+    return folder / f"{data.stem}-{key[:16]}.json"
+
+
+def score(task: AbsTask, encoder: Encoder, path: Path) -> None:
+    """Score a model on a task and write mteb's JSON, in place of what was kept of the same task.
+
+    Raises:
+        InputError: the score is not finite.
+    """
     result = mteb.evaluate(
         encoder, task, cache=None, overwrite_strategy="always", show_progress_bar=False, co2_tracker=False
     )
     (task_result,) = result.task_results
-    if not np.isfinite(task_result.get_score()):
-        raise InputError(f"task {args.task}: expected a score, found {task_result.get_score()}; are its ratings equal?")
-    with replacing(args.output) as temporary:
+    name, value = task.metadata.name, task_result.get_score()
+    if not np.isfinite(value):
+        raise InputError(f"task {name}: expected a score, found {value}; are its ratings equal?")
+    obsolete = list(path.parent.glob(f"{glob.escape(name)}-{'?' * 16}.json"))
+    with replacing(path) as temporary:
         task_result.to_disk(temporary)
-    say(f"{args.name} {args.revision} {args.task}: {100 * task_result.get_score():.2f}")
+    for other in obsolete:
+        other.unlink()
+    meta = encoder.mteb_model_meta
+    say(f"{meta.name} {meta.revision} {name}: {100 * value:.2f}")
+
+
+def main(argv: list[str]) -> None:
+    """Evaluate one model on all tasks that it has no score of yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--name", required=True, help="the model's name in the results")
+    parser.add_argument("--revision", required=True, help="the stage, written as mteb's model revision")
+    parser.add_argument("--tasks", type=Path, nargs="+", required=True, help="the tasks' data, files of their names")
+    parser.add_argument("--custom", type=json.loads, default={}, help="JSON: the types of custom tasks, by name")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--kept", type=Path, required=True, help="the folder of scores that were had before")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write <task>.json files into")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
+    follows = [model_hash(args.model), code_hash(), args.name, args.revision]
+    kept = {data: kept_path(args.kept, data, *follows, args.custom.get(data.stem)) for data in args.tasks}
+    missing = [data for data, path in kept.items() if not path.exists()]
+    failed = []
+    if missing:
+        encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
+    for data in progress(missing, len(missing), "evaluate", "tasks"):
+        try:
+            score(load_task(data.stem, data, args.custom.get(data.stem)), encoder, kept[data])
+        except InputError as error:
+            failed.append(str(error))
+        except Exception:
+            traceback.print_exc()
+            failed.append(f"task {data.stem}: see above")
+    if failed:
+        raise InputError(f"{'; '.join(failed)} (the other {len(kept) - len(failed)} tasks' scores are kept)")
+    for data, path in kept.items():
+        with replacing(args.output / f"{data.stem}.json") as temporary:
+            shutil.copyfile(path, temporary)
 
 
 if __name__ == "__main__":

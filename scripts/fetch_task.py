@@ -4,19 +4,18 @@ import argparse
 from pathlib import Path
 
 from lib.command import InputError, first_line, run
-from lib.files import replacing
 from lib.progress import say
 from lib.tasks import mteb_task, write_data
 
 
 def main(argv: list[str]) -> None:
-    """Write one task's data as ``<output>/<subset>/<split>.parquet``.
+    """Write one task's data.
 
     Endpoint, cache and token come from the environment (``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``).
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, help="mteb's name of the task")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=Path, required=True, help="the Arrow file to write")
     args = parser.parse_args(argv)
     task = mteb_task(args.task)
     where = "{path}@{revision}".format(**task.metadata.dataset)
@@ -24,8 +23,7 @@ def main(argv: list[str]) -> None:
         task.load_data()
     except Exception as error:  # the clients raise their own kinds for every network fault
         raise InputError(f"task {args.task}: hub data set {where}: download failed: {first_line(error)}") from error
-    with replacing(args.output) as folder:
-        write_data(task, folder)
+    write_data(task, args.output)
     say(f"{args.task}: {where}")
 
 

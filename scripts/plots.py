@@ -119,7 +119,7 @@ def main(argv: list[str]) -> None:
     """Draw one run's plots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
-    parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="folders of trained models")
+    parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files of trained models")
     parser.add_argument("--stages", type=Path, required=True, help="the SVG of the stages to write")
     parser.add_argument("--size", type=Path, required=True, help="the SVG of quality over size to write")
     parser.add_argument("--loss", type=Path, required=True, help="the SVG of the loss curves to write")
@@ -128,7 +128,7 @@ def main(argv: list[str]) -> None:
     averages, settings = summary["averages"], summary["settings"]
     save(stages_plot(averages, settings["baselines"], settings["released"]), args.stages)
     save(size_plot(averages, summary["sizes"]), args.size)
-    curves = {"/".join(f.parts[-2:]): read_json(f / "training.json", ["curve"]) for f in args.trainings}
+    curves = {"/".join(path.parts[-3:-1]): read_json(path, ["curve"]) for path in args.trainings}
     save(loss_plot(curves), args.loss)
 
 

@@ -1,4 +1,4 @@
-"""Turn a custom task's raw file into the splits that mteb reads: ``default/{train,test}.parquet``.
+"""Turn a custom task's raw file into the splits that mteb reads.
 
 Each format is a function of the raw file that gives the splits' rows. ``table`` is for a table of your own (parquet,
 csv, tsv or jsonl) with the columns that mteb names: text and label (Classification), sentence1, sentence2 and score
@@ -15,9 +15,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import polars
+import pyarrow
 
 from lib.command import InputError, first_line, run
-from lib.files import replacing
+from lib.task_data import write_splits
 
 COLUMNS = {
     "STS": {"sentence1", "sentence2", "score"},
@@ -192,6 +193,11 @@ def check_splits(splits: Splits, task_type: str, name: str) -> None:
             raise InputError(f"task {name}: {split}: expected different values under {target}, found {found} only")
 
 
+def as_table(rows: list[dict], columns: list[str]) -> pyarrow.Table:
+    """The columns of rows as an Arrow table."""
+    return pyarrow.table({name: [row[name] for row in rows] for name in columns})
+
+
 def main(argv: list[str]) -> None:
     """Write one task's splits."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -199,7 +205,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--source", type=Path, required=True, help="the raw file, or the folder that holds it")
     parser.add_argument("--type", choices=COLUMNS, required=True)
     parser.add_argument("--format", choices=FORMATS, default="table")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=Path, required=True, help="the Arrow file to write")
     args = parser.parse_args(argv)
     try:
         splits = FORMATS[args.format](args.source)
@@ -208,10 +214,9 @@ def main(argv: list[str]) -> None:
             f"task {args.name}: {args.source} is not of the format {args.format}: {first_line(error)}"
         ) from error
     check_splits(splits, args.type, args.name)
-    with replacing(args.output) as folder:
-        (folder / "default").mkdir(parents=True)
-        for split, rows in splits.items():
-            polars.DataFrame(rows, infer_schema_length=None).write_parquet(folder / "default" / f"{split}.parquet")
+    columns = sorted(COLUMNS[args.type])
+    tables = [("default", split, [as_table(rows, columns)]) for split, rows in splits.items()]
+    write_splits(args.output, tables, columns)
 
 
 if __name__ == "__main__":

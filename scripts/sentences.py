@@ -26,22 +26,25 @@ from typing import TypeVar
 
 import numpy as np
 import polars
+import pyarrow
 import sentencex
 
 from lib.command import InputError, run
 from lib.documents import hub_files, in_turn, local_files, one_after_another
 from lib.files import replacing, sha256, write_json
 from lib.language import check_language, may_be
-from lib.overlap import TaskTexts, normalized_words, word_hashes
+from lib.overlap import TaskTexts, hash_texts, normalized_words, word_hashes
 from lib.progress import progress, say
 from lib.shards import shard_path
 from lib.sources import parse_source
+from lib.task_data import read_splits
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]|[\ud800-\udfff]")
 SPACE = re.compile(r"\s+")
 REASONS = ["too_short", "too_long", "no_letters", "other_language", "test_text", "duplicate"]
 EXAMPLES = 10
 DOCUMENTS_AT_ONCE = 128
+TEXTS_AT_ONCE = 5_000
 TEXT_COLUMNS = ["text", "sentence1", "sentence2"]
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -137,10 +140,10 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers:
             yield waiting.popleft().result()
 
 
-def chunks(documents: Iterable[str]) -> Iterator[list[str]]:
-    """Runs of ``DOCUMENTS_AT_ONCE`` documents."""
-    iterator = iter(documents)
-    while chunk := list(islice(iterator, DOCUMENTS_AT_ONCE)):
+def chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Runs of ``size`` texts."""
+    iterator = iter(texts)
+    while chunk := list(islice(iterator, size)):
         yield chunk
 
 
@@ -168,7 +171,7 @@ def sample(
     by_task = dict.fromkeys(test_texts.counts, 0)
     chosen: dict[int, str] = {}
     heap: list[int] = []  # evenly: the worst place on top, for places are negated
-    with closing(in_order(partial(examine, rules=rules), chunks(documents), workers)) as results:
+    with closing(in_order(partial(examine, rules=rules), chunks(documents, DOCUMENTS_AT_ONCE), workers)) as results:
         for found in progress(results, 0 if evenly else count, "sentences", "sentences", lambda f: len(f.sentences)):
             total.counts += found.counts
             for reason, sentences in found.examples.items():
@@ -201,27 +204,27 @@ def sample(
     return kept, {"counts": counts, "test_texts": tasks, "dropped_examples": total.examples}
 
 
-def test_texts_of(folders: Iterable[Path]) -> TaskTexts:
-    """The test texts of tasks, each a folder of its name with files ``<subset>/<split>.parquet``.
+def texts_in(table: pyarrow.Table) -> Iterator[str]:
+    """The texts in a task's rows; pairs may stand in lists."""
+    for batch in table.to_batches():
+        for column in (batch[name] for name in TEXT_COLUMNS if name in batch.schema.names):
+            yield from (column.flatten() if pyarrow.types.is_nested(column.type) else column).to_pylist()
+
+
+def test_texts_of(paths: Iterable[Path]) -> TaskTexts:
+    """The test texts of tasks, each a file of its name.
 
     Raises:
-        InputError: a folder holds no test split, or a file is damaged.
+        InputError: a file is damaged, or holds no test split.
     """
     texts = TaskTexts()
-    for folder in folders:
-        files = sorted(path for path in folder.glob("*/*.parquet") if path.stem != "train")
-        if not files:
-            raise InputError(f"task {folder}: expected files <subset>/<split>.parquet in it, found none")
-        found = []
-        for path in files:
-            try:
-                frame = polars.read_parquet(path)
-            except (polars.exceptions.PolarsError, OSError) as error:
-                raise InputError(f"{path}: expected a whole parquet file, found {error}") from error
-            columns = [name for name in TEXT_COLUMNS if name in frame.columns]
-            found += [frame[name].explode() if frame[name].dtype == polars.List else frame[name] for name in columns]
-        texts.add(folder.name, (text for column in found for text in column))
-        say(f"test texts: {folder.name}: {texts.counts[folder.name]}")
+    for path in paths:
+        tables = [table for (_, split), table in read_splits(path).items() if split != "train"]
+        if not tables:
+            raise InputError(f"{path}: expected a test split, found none")
+        unique = dict.fromkeys(text for table in tables for text in texts_in(table))
+        texts.add(path.stem, map(hash_texts, chunks(unique, TEXTS_AT_ONCE)), len(unique))
+        say(f"test texts: {path.stem}: {texts.counts[path.stem]}")
     return texts
 
 
@@ -241,7 +244,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=json.loads, required=True, help="JSON list of sources, as in the config")
     parser.add_argument("--paths", type=Path, nargs="*", default=[], help="folders of the fetched and local sources")
-    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data folders of tasks to stay clear of")
+    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data of tasks to stay clear of")
     parser.add_argument("--count", type=int, required=True, help="sentences to choose at least; whole shards if it can")
     parser.add_argument("--text-key", default="text", help="key or column of the text in JSON and parquet")
     parser.add_argument("--documents", choices=["enough", "all"], default="enough", help="how many to read")

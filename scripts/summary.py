@@ -210,7 +210,7 @@ def main(argv: list[str]) -> None:
     """Write the summary of one run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="mteb's JSON files")
-    parser.add_argument("--models", type=Path, nargs="*", default=[], help="model folders, for their sizes")
+    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="models' safetensors, for their sizes")
     parser.add_argument("--baselines", type=Path, nargs="*", default=[], help="folders of the settings' baselines")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: run, about, custom_tasks, reference…")
     parser.add_argument("--csv", type=Path, required=True)
@@ -223,7 +223,7 @@ def main(argv: list[str]) -> None:
     categories = {task: category_of(task, custom_tasks) for task in {path.stem for path in args.results}}
     rows = [read_result(path, categories) for path in args.results]
     means = averages(rows)
-    sizes = {"/".join(folder.parts[-2:]): weights_size(folder) for folder in args.models}
+    sizes = {"/".join(path.parts[-3:-1]): path.stat().st_size for path in args.weights}
     for name, folder in zip(args.settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)
 

@@ -1,5 +1,6 @@
 """Files that are either whole or not there, and their hashes."""
 
+import fcntl
 import glob
 import hashlib
 import json
@@ -9,7 +10,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lib.command import InputError, is_running
 
@@ -44,6 +45,27 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def claim(folder: Path) -> IO[str]:
+    """Take a folder for this process as long as the file that is returned is open; the system closes it at its end.
+
+    Raises:
+        InputError: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / ".claimed").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        raise InputError(f"{folder}: {file.read()} is at work on it; wait for its end, or end it") from error
+    except OSError:  # some shared file systems have no locks
+        pass
+    file.truncate(0)
+    file.write(f"process {os.getpid()} of {socket.gethostname()}")
+    file.flush()
+    return file
 
 
 def sha256(path: Path) -> str:

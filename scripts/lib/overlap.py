@@ -15,7 +15,6 @@ import xxhash
 SHORTEST, NGRAM = 5, 10
 WORD = re.compile(r"\w+")
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
-TEXTS_AT_ONCE = 50_000
 
 
 def normalized_words(text: str) -> list[str]:
@@ -34,6 +33,11 @@ def word_hashes(texts: Iterable[list[str]]) -> tuple[np.ndarray, np.ndarray]:
 
     flat = np.fromiter(hashes(), np.uint64)
     return flat, np.cumsum(lengths)
+
+
+def hash_texts(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """``word_hashes`` of the normalized words of texts."""
+    return word_hashes(map(normalized_words, texts))
 
 
 def runs(hashes: np.ndarray, offsets: np.ndarray) -> Iterable[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
@@ -63,28 +67,32 @@ def is_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return known[np.minimum(place, len(known) - 1)] == values
 
 
+def sorted_together(parts: list[np.ndarray]) -> np.ndarray:
+    """The values of all parts in order; repeated ones stay, which a search does not mind."""
+    values = np.concatenate(parts)
+    values.sort()
+    return values
+
+
 class TaskTexts:
     """The test texts of several tasks, as sorted hashes by task and length."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, dict[int, np.ndarray]] = {}
-        self.any: dict[int, np.ndarray] = {}
+        self.of_any: dict[int, np.ndarray] = {}
         self.counts: dict[str, dict[str, int]] = {}
 
-    def add(self, task: str, texts: Iterable[str]) -> None:
-        """Add a task's test texts."""
-        unique = list(dict.fromkeys(texts))
+    def add(self, task: str, hashed: Iterable[tuple[np.ndarray, np.ndarray]], texts: int) -> None:
+        """Add a task's test texts, hashed in parts as ``hash_texts`` does; ``texts`` is how many they are in all."""
         found: dict[int, list[np.ndarray]] = {length: [] for length in range(SHORTEST, NGRAM + 1)}
         short = 0
-        for start in range(0, len(unique), TEXTS_AT_ONCE):
-            hashes, offsets = word_hashes(map(normalized_words, unique[start : start + TEXTS_AT_ONCE]))
+        for hashes, offsets in hashed:
             short += int((np.diff(offsets) < SHORTEST).sum())
             for length, run, _, whole in runs(hashes, offsets):
-                found[length].append(np.unique(run if length == NGRAM else run[whole]))
-        self.tasks[task] = {length: np.unique(np.concatenate(parts)) for length, parts in found.items() if parts}
-        self.counts[task] = {"texts": len(unique), "too_short_to_seek": short}
-        for length, hashes in self.tasks[task].items():
-            self.any[length] = np.union1d(self.any.get(length, hashes), hashes)
+                found[length].append(run if length == NGRAM else run[whole])
+        self.tasks[task] = {length: sorted_together(parts) for length, parts in found.items() if parts}
+        self.of_any = {}
+        self.counts[task] = {"texts": texts, "too_short_to_seek": short}
 
     def overlaps(self, hashes: np.ndarray, offsets: np.ndarray) -> dict[int, list[str]]:
         """The tasks that each overlapping sentence overlaps with, by the sentence's number.
@@ -96,7 +104,11 @@ class TaskTexts:
         found: dict[int, set[str]] = {}
         for length, run, sentence, _ in runs(hashes, offsets):
             none = run[:0]
-            hits = np.flatnonzero(is_among(run, self.any.get(length, none)))
+            if length not in self.of_any:
+                self.of_any[length] = sorted_together(
+                    [none, *(known.get(length, none) for known in self.tasks.values())]
+                )
+            hits = np.flatnonzero(is_among(run, self.of_any[length]))
             for task, known in self.tasks.items():
                 for row in sentence[hits[is_among(run[hits], known.get(length, none))]]:
                     found.setdefault(int(row), set()).add(task)

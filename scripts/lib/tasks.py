@@ -1,17 +1,18 @@
 """mteb tasks, MTEB's own and custom ones, and their data on disk."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import mteb
 import pyarrow
-import pyarrow.parquet
 from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from lib.benchmark import BENCHMARK
-from lib.command import InputError, first_line
+from lib.command import InputError
+from lib.task_data import ROWS_AT_ONCE, read_splits, write_splits
 
 TYPES = {
     "STS": (AbsTaskSTS, "cosine_spearman"),
@@ -21,14 +22,14 @@ TYPES = {
 
 
 class ListDataset(Dataset):
-    """A data set whose columns are plain lists.
+    """A data set whose columns are plain lists, and no other column is read for one.
 
     mteb 2.26 and scikit-learn go through a column item by item, and datasets 5 answers each item with a slice of a
     table: most of an evaluation's time. The scores are the same.
     """
 
     def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(slice(None))[key] if isinstance(key, str) else super().__getitem__(key)
+        return self.select_columns([key])[:][key] if isinstance(key, str) else super().__getitem__(key)
 
 
 def wanted_splits(task: AbsTask) -> list[str]:
@@ -36,30 +37,30 @@ def wanted_splits(task: AbsTask) -> list[str]:
     return [*task.eval_splits, *([task.train_split] if task.metadata.type == "Classification" else [])]
 
 
-def write_data(task: AbsTask, folder: Path) -> None:
-    """Write what a loaded task scores as ``folder/<subset>/<split>.parquet``."""
+def write_data(task: AbsTask, path: Path) -> None:
+    """Write what a loaded task scores, with the columns that all its splits have."""
     subsets = {"default": task.dataset} if isinstance(task.dataset, DatasetDict) else task.dataset
-    for subset in task.hf_subsets:
-        (folder / subset).mkdir(parents=True)
-        for split in wanted_splits(task):
-            subsets[subset][split].to_parquet(folder / subset / f"{split}.parquet")
+    splits = {(subset, split): subsets[subset][split] for subset in task.hf_subsets for split in wanted_splits(task)}
+    columns = [
+        name for name in next(iter(splits.values())).column_names if all(name in s.features for s in splits.values())
+    ]
+
+    def tables(rows: Dataset) -> Iterable[pyarrow.Table]:
+        return rows.with_format("arrow").iter(ROWS_AT_ONCE)
+
+    write_splits(path, ((subset, split, tables(rows)) for (subset, split), rows in splits.items()), columns)
 
 
-def read_data(folder: Path) -> dict[str, DatasetDict]:
-    """The data that ``write_data`` or ``prepare_task.py`` wrote: subset -> split -> rows.
+def read_data(path: Path) -> dict[str, DatasetDict]:
+    """The data that ``write_data`` or ``prepare_task.py`` wrote: subset -> split -> rows, mapped from the file.
 
     Raises:
-        InputError: a file is damaged, or there is none.
+        InputError: the file is damaged.
     """
     dataset: dict[str, DatasetDict] = {}
-    for path in sorted(Path(folder).glob("*/*.parquet")):
-        try:
-            table = pyarrow.parquet.read_table(path)
-        except (pyarrow.ArrowInvalid, OSError) as error:
-            raise InputError(f"{path}: expected a whole parquet file, found {first_line(error)}") from error
-        dataset.setdefault(path.parent.name, DatasetDict())[path.stem] = ListDataset(table, fingerprint=str(path))
-    if not dataset:
-        raise InputError(f"task {folder}: expected files <subset>/<split>.parquet in it, found none")
+    for (subset, split), table in read_splits(path).items():
+        rows = ListDataset(table, fingerprint=f"{path}-{subset}-{split}")
+        dataset.setdefault(subset, DatasetDict())[split] = rows
     return dataset
 
 
@@ -100,10 +101,10 @@ def custom_task(name: str, task_type: str) -> AbsTask:
     return type(name, (base,), {"metadata": metadata})()
 
 
-def load_task(name: str, folder: Path, custom_type: str | None) -> AbsTask:
-    """A task with its data from ``folder``; nothing is asked of the hub."""
+def load_task(name: str, path: Path, custom_type: str | None) -> AbsTask:
+    """A task with its data from a file; nothing is asked of the hub."""
     task = custom_task(name, custom_type) if custom_type else mteb_task(name)
-    data = read_data(folder)
+    data = read_data(path)
     task.dataset = data["default"] if list(data) == ["default"] else data
     task.data_loaded = True
     return task

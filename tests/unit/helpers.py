@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import polars
+import pyarrow
 
 import distill
 import embed
+from lib.task_data import write_splits
 
 
 def write_shard(path: Path, sentences: list[str]) -> Path:
@@ -20,6 +22,14 @@ def write_embeddings(sentences: Path, embeddings: np.ndarray) -> Path:
     """Write the embeddings of a sentence shard beside it as ``embed.py`` does."""
     embed.save_embeddings(embeddings, sentences, sentences.with_suffix(".npy"), {})
     return sentences.with_suffix(".npy")
+
+
+def write_task(path: Path, subset: str = "default", **splits: dict[str, list]) -> Path:
+    """Write a task's data, each split as lists by column."""
+    tables = {split: pyarrow.table(columns) for split, columns in splits.items()}
+    columns = next(iter(tables.values())).column_names
+    write_splits(path, [(subset, split, [table]) for split, table in tables.items()], columns)
+    return path
 
 
 def distilled(teacher: Path, folder: Path, dimensions: int = 16) -> Path:

@@ -1,13 +1,14 @@
 """Scoring by mteb."""
 
 import json
+import shutil
+import tracemalloc
 
 import numpy as np
-import polars
 import pytest
 from conftest import TOPICS, made_sentences
 from datasets import Dataset, DatasetDict
-from helpers import distilled
+from helpers import distilled, write_task
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader
@@ -23,49 +24,99 @@ def model_folder(teacher_folder, tmp_path_factory):
     return distilled(teacher_folder, tmp_path_factory.mktemp("model") / "distilled")
 
 
-def pairs(folder, scores):
-    (folder / "default").mkdir(parents=True)
+def pairs(path, scores):
     texts = [text for text, _ in made_sentences(2 * len(scores))]
     rows = {"sentence1": texts[: len(scores)], "sentence2": texts[len(scores) :], "score": scores}
-    polars.DataFrame(rows).write_parquet(folder / "default" / "test.parquet")
+    write_task(path, test=rows)
     return rows
 
 
-def score(model_folder, task_data, task_type, output):
-    command = ["--model", model_folder, "--name", "m", "--revision", "distilled", "--task", "Made"]
-    command += ["--task-data", task_data, "--task-type", task_type, "--output", output]
+def scores(model_folder, output, custom, *tasks, kept=None):
+    """Evaluate a model and return the main score of each task."""
+    command = ["--model", model_folder, "--name", "m", "--revision", "distilled", "--tasks", *tasks]
+    command += ["--custom", json.dumps(custom), "--kept", kept or output / "kept", "--output", output]
     evaluate.main([str(part) for part in command])
-    content = json.loads(output.read_text())
-    assert content["task_name"] == "Made"
-    (result,) = content["scores"]["test"]
-    return result["main_score"]
+    found = {}
+    for path in output.glob("*.json"):
+        content = json.loads(path.read_text())
+        assert content["task_name"] == path.stem
+        (result,) = content["scores"]["test"]
+        found[path.stem] = result["main_score"]
+    return found
 
 
 def test_sts_is_the_spearman_correlation_of_cosines(model_folder, tmp_path):
-    rows = pairs(tmp_path / "task", [float(i % 7) for i in range(40)])
-    found = score(model_folder, tmp_path / "task", "STS", tmp_path / "result.json")
+    rows = pairs(tmp_path / "Made.arrow", [float(i % 7) for i in range(40)])
+    found = scores(model_folder, tmp_path / "out", {"Made": "STS"}, tmp_path / "Made.arrow")["Made"]
     model = load_static_model(model_folder)
     cosines = (model.encode(rows["sentence1"]) * model.encode(rows["sentence2"])).sum(axis=1)
     assert found == pytest.approx(spearmanr(cosines, rows["score"])[0], abs=1e-4)
 
 
 def test_classification_learns_from_the_train_split_and_repeats(model_folder, tmp_path):
-    folder = tmp_path / "task"
-    (folder / "default").mkdir(parents=True)
-    names = list(TOPICS)
-    rows = [{"text": text, "label": names.index(topic)} for text, topic in made_sentences(160)]
-    polars.DataFrame(rows[::2]).write_parquet(folder / "default" / "train.parquet")
-    polars.DataFrame(rows[1::2]).write_parquet(folder / "default" / "test.parquet")
-    first = score(model_folder, folder, "Classification", tmp_path / "first.json")
-    assert first > 0.6  # chance is one in three
-    assert score(model_folder, folder, "Classification", tmp_path / "second.json") == first
+    texts, topics = zip(*made_sentences(160), strict=True)
+    labels = [list(TOPICS).index(topic) for topic in topics]
+    halves = [{"text": texts[start::2], "label": labels[start::2]} for start in (0, 1)]
+    data = write_task(tmp_path / "Made.arrow", train=halves[0], test=halves[1])
+    first = scores(model_folder, tmp_path / "first", {"Made": "Classification"}, data)
+    assert first["Made"] > 0.6  # chance is one in three
+    assert scores(model_folder, tmp_path / "second", {"Made": "Classification"}, data) == first
 
 
-def test_equal_ratings_give_no_score(model_folder, tmp_path):
-    pairs(tmp_path / "task", [3.0] * 10)
-    with pytest.raises(InputError, match="task Made: expected a score, found nan"):
-        score(model_folder, tmp_path / "task", "STS", tmp_path / "result.json")
-    assert not (tmp_path / "result.json").exists()
+@pytest.fixture
+def three(tmp_path):
+    """Three tasks; the second cannot be scored, for its ratings are equal."""
+    ratings = {"A": [float(i % 7) for i in range(20)], "B": [3.0] * 10, "C": [float(i % 3) for i in range(20)]}
+    for name, values in ratings.items():
+        pairs(tmp_path / f"{name}.arrow", values)
+    return [tmp_path / f"{name}.arrow" for name in ratings]
+
+
+def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_folder, tmp_path, three, capfd):
+    custom = dict.fromkeys("ABC", "STS")
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    with pytest.raises(InputError, match=r"task B: expected a score, found nan; .* 2 tasks' scores are kept\)"):
+        scores(model_folder, out, custom, *three, kept=kept)
+    assert not out.exists()
+    before = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert sorted(name[0] for name in before) == ["A", "C"]
+    pairs(three[1], [float(i % 5) for i in range(10)])
+    capfd.readouterr()
+    assert sorted(scores(model_folder, out, custom, *three, kept=kept)) == ["A", "B", "C"]
+    scored = [line for line in capfd.readouterr().err.splitlines() if line.startswith("m distilled")]
+    assert [line.split()[2] for line in scored] == ["B:"]
+    assert {name: (kept / name).stat().st_mtime_ns for name in before} == before
+
+
+def test_a_bug_in_one_task_loses_no_other(model_folder, tmp_path, three, capfd):
+    write_task(three[1], test={"sentence1": ["a"], "score": [1.0]})
+    with pytest.raises(InputError, match="task B: see above"):
+        scores(model_folder, tmp_path / "out", dict.fromkeys("ABC", "STS"), *three, kept=tmp_path / "kept")
+    assert "Traceback" in capfd.readouterr().err
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
+    model_folder, teacher_folder, tmp_path, three
+):
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    first = scores(model_folder, out, {"A": "STS"}, three[0], kept=kept)
+    pairs(three[0], [float(-(i % 7)) for i in range(20)])
+    second = scores(model_folder, out, {"A": "STS"}, three[0], kept=kept)
+    other = distilled(teacher_folder, tmp_path / "other", dimensions=4)
+    third = scores(other, out, {"A": "STS"}, three[0], kept=kept)
+    assert second["A"] == pytest.approx(-first["A"])
+    assert third["A"] not in (first["A"], second["A"])
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_reports_in_a_models_folder_are_no_part_of_its_hash(model_folder, tmp_path):
+    copied = shutil.copytree(model_folder, tmp_path / "copied")
+    before = evaluate.model_hash(copied)
+    (copied / "training.json").write_text("{}")
+    assert evaluate.model_hash(copied) == before
+    (copied / "tokenizer.json").write_text("{}")
+    assert evaluate.model_hash(copied) != before
 
 
 def test_a_repeated_text_is_embedded_once_and_answered_everywhere():
@@ -76,7 +127,7 @@ def test_a_repeated_text_is_embedded_once_and_answered_everywhere():
         return np.array([[len(text), 1.0] for text in texts])
 
     texts = ["aa", "b", "aa", "cccc", "b"]
-    loader = DataLoader([{"text": text} for text in texts], batch_size=2)
+    loader = DataLoader(Dataset.from_dict({"text": texts}), batch_size=2)
     assert evaluate.Encoder(embed, "m", "r").encode(loader)[:, 0].tolist() == [2, 1, 2, 4, 1]
     assert sorted(asked) == ["aa", "b", "cccc"]
 
@@ -116,9 +167,26 @@ def test_data_is_read_back_with_columns_that_are_lists(tmp_path):
     assert type(found["en"]["test"]["text"]) is list
     assert found["en"]["test"]["text"] == ["a", "b", "c"]
     assert found["en"]["train"].select([2, 1])["label"][:] == [1, 0]
-    (tmp_path / "task" / "en" / "test.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InputError, match=r"test\.parquet: expected a whole parquet file"):
-        read_data(tmp_path / "task")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"ARROW1", "cut short"])
+def test_damaged_data_is_named(tmp_path, content):
+    data = write_task(tmp_path / "task.arrow", test={"text": ["a", "b"], "label": [0, 1]})
+    data.write_bytes(data.read_bytes()[:-20] if content == "cut short" else content)
+    with pytest.raises(InputError, match=r"task\.arrow: expected a task's data, found .*; delete it"):
+        read_data(data)
+
+
+def test_a_column_is_read_without_the_others(tmp_path):
+    data = write_task(tmp_path / "task.arrow", test={"text": ["long " * 20_000] * 100, "label": [0, 1] * 50})
+    tracemalloc.start()
+    try:
+        labels = read_data(data)["default"]["test"]["label"]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert labels == [0, 1] * 50
+    assert peak < data.stat().st_size / 10
 
 
 def test_tasks_of_mteb_are_found_and_others_refused():

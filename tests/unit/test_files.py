@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import lib.command as command_line
 from lib.command import InputError
-from lib.files import read_json, remove, replacing, sha256, write_json
+from lib.files import claim, read_json, remove, replacing, sha256, write_json
 
 
 def test_replacing_writes_the_file_and_makes_its_folders(tmp_path):
@@ -143,3 +144,17 @@ def test_a_file_that_is_no_json_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"broken\.json: expected JSON"):
         read_json(path)
+
+
+def test_a_folder_is_claimed_by_one_process_until_its_end(tmp_path):
+    code = "import sys; from pathlib import Path; from lib.files import claim; held = claim(Path(sys.argv[1]))"
+    code += "; print('has it', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    scripts = Path(command_line.__file__).parents[1]
+    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], cwd=scripts, **pipes)
+    assert first.stdout.readline() == "has it\n"
+    with pytest.raises(InputError, match=rf"run: process {first.pid} of .* is at work on it; wait for its end"):
+        claim(tmp_path / "run")
+    first.kill()
+    first.wait()
+    assert claim(tmp_path / "run").name.startswith(str(tmp_path))

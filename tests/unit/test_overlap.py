@@ -1,6 +1,6 @@
 """Which sentences overlap with test texts."""
 
-from lib.overlap import NGRAM, SHORTEST, TaskTexts, normalized_words, word_hashes
+from lib.overlap import NGRAM, SHORTEST, TaskTexts, hash_texts, normalized_words, word_hashes
 
 LONG = [f"word{i}" for i in range(30)]
 
@@ -8,7 +8,7 @@ LONG = [f"word{i}" for i in range(30)]
 def overlaps(tasks, sentences):
     texts = TaskTexts()
     for task, found in tasks.items():
-        texts.add(task, found)
+        texts.add(task, [hash_texts(found)], len(found))
     return texts.overlaps(*word_hashes(map(normalized_words, sentences)))
 
 
@@ -38,7 +38,7 @@ def test_a_run_does_not_cross_from_a_sentence_into_the_next():
 
 def test_everyday_phrases_are_counted_and_not_sought():
     texts = TaskTexts()
-    texts.add("A", ["thank you very much", "", "thank you very much", "a b c d e"])
+    texts.add("A", [hash_texts(["thank you very much", ""]), hash_texts(["a b c d e"])], 3)
     assert texts.counts == {"A": {"texts": 3, "too_short_to_seek": 2}}
     assert texts.overlaps(*word_hashes([normalized_words("Oh, thank you very much indeed")])) == {}
 

@@ -7,6 +7,7 @@ import pytest
 
 import prepare_task
 from lib.command import InputError
+from lib.task_data import read_splits
 
 
 def prepared(tmp_path, source, task_type, form="table") -> dict[str, list[dict]]:
@@ -14,7 +15,7 @@ def prepared(tmp_path, source, task_type, form="table") -> dict[str, list[dict]]
     output = tmp_path / "prepared"
     argv = ["--name", "Mine", "--source", str(source), "--type", task_type, "--format", form, "--output", str(output)]
     prepare_task.main(argv)
-    return {path.stem: polars.read_parquet(path).to_dicts() for path in (output / "default").iterdir()}
+    return {split: table.to_pylist() for (_, split), table in read_splits(output).items()}
 
 
 STS = [{"sentence1": f"one {i}", "sentence2": f"two {i}", "score": i / 2} for i in range(4)]

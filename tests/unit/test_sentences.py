@@ -7,11 +7,12 @@ from pathlib import Path
 
 import polars
 import pytest
+from helpers import write_task
 
 import sentences as script
 from lib.command import InputError
 from lib.files import sha256
-from lib.overlap import TaskTexts, normalized_words
+from lib.overlap import TaskTexts, hash_texts, normalized_words
 
 DROPPED = [*script.REASONS, "not_sampled"]
 
@@ -200,13 +201,12 @@ def test_an_unknown_language_is_a_mistake(arguments):
 def test_planted_test_texts_are_dropped_and_counted_for_their_tasks(arguments, sentences, tmp_path):
     argv, shards = arguments
     pairs = {"sentence1": [sentences[3], "the"], "sentence2": [sentences[7], "old boat"], "score": [1.0, 2.0]}
-    for task, rows in {"Pairs": pairs, "Topics": {"text": [sentences[7].upper()], "label": [1]}}.items():
-        (tmp_path / task / "en").mkdir(parents=True)
-        polars.DataFrame(rows).write_parquet(tmp_path / task / "en" / "test.parquet")
-    polars.DataFrame({"text": [sentences[9]]}).write_parquet(tmp_path / "Topics" / "en" / "train.parquet")
-    script.main(
-        [*argv, "--count", "100", "--documents", "all", "--tasks", str(tmp_path / "Pairs"), str(tmp_path / "Topics")]
-    )
+    topics = {"text": [sentences[7].upper()], "label": [1]}
+    tasks = [
+        write_task(tmp_path / "Pairs.arrow", test=pairs),
+        write_task(tmp_path / "Topics.arrow", "en", test=topics, train={"text": [sentences[9]], "label": [1]}),
+    ]
+    script.main([*argv, "--count", "100", "--documents", "all", "--tasks", *map(str, tasks)])
     written = polars.concat([polars.read_parquet(shard) for shard in shards])["text"].to_list()
     assert not {sentences[3], sentences[7]} & set(written)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -216,6 +216,19 @@ def test_planted_test_texts_are_dropped_and_counted_for_their_tasks(arguments, s
         "Pairs": {"texts": 4, "too_short_to_seek": 2, "dropped": 2},
         "Topics": {"texts": 1, "too_short_to_seek": 0, "dropped": 1},
     }
+
+
+def test_test_texts_may_stand_in_lists_and_are_read_in_parts(sentences, tmp_path, monkeypatch):
+    lists = {"sentence1": [sentences[:150]], "sentence2": [sentences[150:300]], "labels": [[0, 1] * 75]}
+    rows = {name: values[0] for name, values in lists.items()}
+    paths = [write_task(tmp_path / name / "Pairs", test=found) for name, found in [("a", lists), ("b", rows)]]
+    hashes = hash_texts(sentences)
+    for size in (script.TEXTS_AT_ONCE, 50):
+        monkeypatch.setattr(script, "TEXTS_AT_ONCE", size)
+        for path in paths:
+            texts = script.test_texts_of([path])
+            assert texts.counts == {"Pairs": {"texts": 300, "too_short_to_seek": 0}}
+            assert texts.overlaps(*hashes) == {row: ["Pairs"] for row in range(300)}
 
 
 def test_too_few_sentences_is_a_mistake_and_leaves_no_files(arguments, tmp_path):

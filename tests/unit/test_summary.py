@@ -56,7 +56,7 @@ def made(tmp_path):
     other = tmp_path / "sources" / "other" / "model.safetensors"
     other.parent.mkdir(parents=True)
     other.write_bytes(b"x" * 90_000_000)
-    command = ["--results", *write_results(tmp_path / "mteb"), "--models", weights.parent, "--baselines", other.parent]
+    command = ["--results", *write_results(tmp_path / "mteb"), "--weights", weights, "--baselines", other.parent]
     command += ["--settings", json.dumps(SETTINGS)]
     for kind in ["csv", "json", "markdown", "html"]:
         command += [f"--{kind}", tmp_path / f"summary.{kind}"]
@@ -170,7 +170,7 @@ def family(tmp_path):
     training.mkdir(parents=True)
     curve = [{"epoch": i, "train_loss": 2 / i if i else None, "validation_loss": 3 / (i + 1)} for i in range(3)]
     (training / "training.json").write_text(json.dumps({"curve": curve}))
-    return path, [training]
+    return path, [training / "training.json"]
 
 
 def test_plots_are_the_same_bytes_each_time(family, tmp_path):
@@ -182,7 +182,7 @@ def test_plots_are_the_same_bytes_each_time(family, tmp_path):
 
 
 def test_a_training_without_a_curve_is_named(family, tmp_path):
-    (family[1][0] / "training.json").write_text("{}")
+    family[1][0].write_text("{}")
     with pytest.raises(InputError, match=r"training\.json: expected an object with the key 'curve', found none"):
         draw(*family, tmp_path)
 

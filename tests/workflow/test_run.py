@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,11 +14,11 @@ import polars
 import pytest
 import yaml
 from conftest import make_teacher
-from workflow import RUN, copy_checkout, planned, snakemake, tiny_config
+from workflow import RUN, command, copy_checkout, planned, snakemake, tiny_config
 
 from lib.files import sha256
 
-SCORED = {"evaluate_model": 4 * 2, "summary": 1, "plots": 1, "run_config": 1, "release_model": 1, "all": 1}
+SCORED = {"evaluate_model": 4, "summary": 1, "plots": 1, "run_config": 1, "release_model": 1, "all": 1}
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,35 @@ def test_mteb_reads_the_results_as_its_own(finished):
     assert {model.model_name for model in small.model_results} == {"small"}
 
 
+@pytest.mark.parametrize(
+    ("name", "rule", "target"),
+    [
+        ("models/small/distilled/tokenizer.json", "distill", "all"),
+        ("models/small/pretrained/model.safetensors", "pretrained", "all"),
+        ("models/small/pretrained/training.json", "pretrained", "models"),
+        ("models/small/int8/quantization.json", "quantize", "all"),
+        ("teacher/00001.npy", "embed", "embeddings"),
+        ("teacher/00001.json", "embed", "embeddings"),
+        ("mteb/results/small/int8/Pairs.json", "evaluate_model", "evaluate"),
+        ("release/small/README.md", "release_model", "all"),
+    ],
+)
+def test_a_file_that_is_gone_is_made_again(finished, name, rule, target):
+    path = finished[0] / "results" / RUN / name
+    away = path.rename(path.with_name("away"))
+    try:
+        assert plan(finished, lambda config: None, target)[rule] == 1
+    finally:
+        away.rename(path)
+
+
+def test_a_tasks_data_overwritten_is_named(finished, tmp_path):
+    checkout = shutil.copytree(finished[0], tmp_path / "damaged")
+    (checkout / "results" / RUN / "tasks" / "Topics.arrow").write_bytes(b"xy")
+    output = failed(checkout, finished[1], f"results/{RUN}/mteb/results/small/int8/Topics.json")
+    assert "Topics.arrow: expected a task's data, found" in output
+
+
 def test_a_second_run_has_nothing_to_do(finished):
     assert plan(finished) == {}
 
@@ -160,7 +190,7 @@ def test_weights_changed_in_a_teachers_folder_rerun_what_reads_them(finished):
         jobs = plan(finished)
     finally:
         weights.write_bytes(before)
-    assert jobs["embed"] == 2 and jobs["distill"] == 1 and jobs["evaluate_baseline"] == 2
+    assert jobs["embed"] == 2 and jobs["distill"] == 1 and jobs["evaluate_baseline"] == 1
     assert "sentences" not in jobs
 
 
@@ -200,7 +230,7 @@ def test_a_model_that_differs_in_its_clusters_only_trains_nothing_again(finished
 
     jobs = plan(finished, cluster)
     assert jobs["quantize"] == jobs["release_model"] - 1 == 1
-    assert jobs["evaluate_model"] == 2
+    assert jobs["evaluate_model"] == 1
     assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
 
 
@@ -226,7 +256,7 @@ def grow(config):
 def test_a_larger_sample_embeds_only_what_is_new(finished):
     jobs = plan(finished, grow)
     assert jobs["sentences"] == jobs["embed"] == jobs["pretrained"] == jobs["quantize"] == 1
-    assert jobs["evaluate_model"] == 2 * 2  # the new model's, but for the distilled stage that it shares
+    assert jobs["evaluate_model"] == 2  # the new model's, but for the distilled stage that it shares
     assert not {"sample_settings", "distill", "born_again"} & set(jobs)
 
 
@@ -311,5 +341,23 @@ def test_a_shard_cut_short_is_named(tmp_path, teacher_folder):
     shard = checkout / "results" / RUN / "corpus" / "sentences" / "00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-100])
     output = failed(checkout, config, "--rerun-triggers=mtime", f"results/{RUN}/teacher/00001.npy")
-    assert "embed.py: error: " in output and "00001.parquet: expected a parquet file" in output
+    assert "embed.py: error: " in output and "00001.parquet: damaged: it is not as" in output
     assert not (checkout / "results" / RUN / "teacher" / "00001.npy").exists()
+
+
+def test_a_second_snakemake_is_refused_after_unlock_too(tmp_path, teacher_folder):
+    config = tiny_config(tmp_path / "data", teacher_folder)
+    checkout = copy_checkout(tmp_path / "checkout")
+    first = subprocess.Popen(**command(checkout, config=config), stderr=subprocess.PIPE)
+    try:
+        assert any("rule sample_settings" in line for line in first.stderr)
+        assert snakemake(checkout, "-n", config=config).returncode == 0
+        assert snakemake(checkout, "--unlock", config=config).returncode == 0
+        output = failed(checkout, config)
+        assert f"results: results/{RUN}: process {first.pid} of " in output
+        assert "is at work on it; wait for its end, or end it" in output
+        assert first.poll() is None
+    finally:
+        first.kill()
+    assert snakemake(checkout, "--unlock", config=config).returncode == 0
+    assert snakemake(checkout, "--rerun-incomplete", "corpus", config=config).returncode == 0

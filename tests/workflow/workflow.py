@@ -82,17 +82,22 @@ def changed(config: dict, path: str, value) -> dict:
 NO_HUB = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
 
 
+def command(checkout: Path, *arguments: str, config: dict | None = None, hub: dict[str, str] = NO_HUB) -> dict:
+    """The arguments of ``subprocess`` for Snakemake in a checkout, with an overlay where one is given."""
+    parts = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    if config is not None:
+        overlay = checkout / "overlay.yaml"
+        overlay.write_text(yaml.safe_dump(config), encoding="utf-8")
+        parts += ["--configfile", str(overlay)]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | hub
+    return {"args": parts, "cwd": checkout, "env": environment, "text": True}
+
+
 def snakemake(
     checkout: Path, *arguments: str, config: dict | None = None, hub: dict[str, str] = NO_HUB
 ) -> subprocess.CompletedProcess:
     """Run Snakemake in a checkout, with an overlay where one is given; ``hub`` is the hub's environment."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    if config is not None:
-        overlay = checkout / "overlay.yaml"
-        overlay.write_text(yaml.safe_dump(config), encoding="utf-8")
-        command += ["--configfile", str(overlay)]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | hub
-    return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(**command(checkout, *arguments, config=config, hub=hub), capture_output=True, check=False)
 
 
 def planned(done: subprocess.CompletedProcess) -> dict[str, int]:
