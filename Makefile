@@ -1,14 +1,15 @@
 # The first two set up all they need: a virtual environment in .venv with the pinned packages.
 #   make quickstart   run the embedded default, print its table, write results/quickstart/report.html
 #   make test         pass the tests and the static checks
-#   make lock         pin anew what envs/requirements.in asks for
+#   make test-slurm   run a tiny pipeline on a Slurm cluster of this machine, where Slurm is installed
+#   make lock         pin what envs/requirements.in asks for; with UPGRADE=--upgrade, all of it anew
 
 PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 QUICKSTART := snakemake --cores all --workflow-profile profiles/quickstart
 
-.PHONY: quickstart test check environment lock
+.PHONY: quickstart test test-slurm check environment lock
 
 quickstart: environment
 	$(QUICKSTART)
@@ -18,6 +19,9 @@ quickstart: environment
 
 test: environment check
 	pytest
+
+test-slurm: environment
+	@PYTHONPATH=scripts:tests:tests/workflow python tests/slurm/run.py
 
 check: environment
 	ruff check
@@ -38,7 +42,7 @@ environment: .venv/installed
 
 # uv reads its settings in pyproject.toml; conda's environment holds the same pins, for Snakemake copies that file alone
 lock:
-	uv pip compile --quiet --upgrade envs/requirements.in --output-file envs/requirements.txt
+	uv pip compile --quiet $(UPGRADE) envs/requirements.in --output-file envs/requirements.txt
 	{ sed '/^      - /d' envs/pipeline.yaml; grep '^torch==' envs/requirements.in; \
 		sed -n 's/^\([a-z0-9.-]*==[^\\]*[^ \\]\) *\\$$/\1/p' envs/requirements.txt; } \
 		| sed 's/^\([a-z].*==.*\)/      - \1/' > envs/pipeline.yaml.new

@@ -25,6 +25,7 @@ pathvars:
 
 
 include: "rules/inputs.smk"
+include: "rules/resources.smk"
 include: "rules/corpus.smk"
 include: "rules/teacher.smk"
 include: "rules/student.smk"
@@ -41,6 +42,7 @@ onstart:
         sys.exit(f"results: {error}")
 
 
+# targets, downloads, and what is done in seconds
 localrules:
     all,
     downloads,
@@ -52,7 +54,13 @@ localrules:
     release,
     fetch,
     fetch_task,
+    prepare_task,
+    sample_settings,
+    model_metas,
+    summary,
+    plots,
     run_config,
+    release_model,
 
 
 rule all:

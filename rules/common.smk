@@ -18,6 +18,7 @@ sys.path.insert(0, str(SCRIPTS))
 from lib.command import InputError
 from lib.config import check_meaning, check_schema, corpus_sources, folder_of, lay_over
 from lib.files import claim
+from lib.model_folder import is_static_model, weights_size
 from lib.sources import parse_source
 
 # folders that this Snakemake works on

@@ -21,7 +21,8 @@ rule fetch:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
+        disk_mb=5000,
         runtime=60,
     params:
         source=fetched,
@@ -41,10 +42,12 @@ rule sample_settings:
         "<results>/corpus/settings.json",
     log:
         "<logs>/sample_settings.log",
+    # what the teacher waits for comes before what only the table does
+    priority: 50
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         settings=json.dumps(sample_settings()),
@@ -69,14 +72,15 @@ rule sentences:
         "<logs>/sentences.log",
     benchmark:
         "<benchmarks>/sentences.tsv"
+    priority: 50
     # the hub's files are streamed: a download that broke begins again
     retries: 2
     conda:
         "../envs/pipeline.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(sampling_memory),
+        runtime=round(60 + 120 * SENTENCES / 1e6),
     params:
         shards=folder_of_output,
         sources=json.dumps(CORPUS),
@@ -107,10 +111,11 @@ rule vocabulary:
         "<results>/corpus/vocabulary/{model}.txt",
     log:
         "<logs>/vocabulary/{model}.log",
+    priority: 30
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000 + SENTENCES / 1000),
         runtime=30,
     params:
         shards=folder_of_input("sentences"),

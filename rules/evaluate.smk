@@ -22,7 +22,8 @@ rule fetch_task:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
+        disk_mb=10000,
         runtime=60,
     shell:
         "python {input.script:q} --task {wildcards.task} --output {output:q} 2>&1 | tee {log:q}"
@@ -42,7 +43,7 @@ rule prepare_task:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         task=custom_task,
@@ -64,12 +65,13 @@ rule evaluate_model:
         "<logs>/evaluate/{model}/{stage}.log",
     benchmark:
         "<benchmarks>/evaluate/{model}/{stage}.tsv"
+    priority: 10
     conda:
         "../envs/pipeline.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(scoring_memory),
+        runtime=scoring_minutes,
     params:
         model=folder_of_input("model"),
         scores=folder_of_output,
@@ -99,9 +101,9 @@ rule evaluate_baseline:
         "../envs/pipeline.yaml"
     threads: 4
     resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=240,
+        gpu=baseline_gpus,
+        mem_mb=memory(baseline_memory),
+        runtime=baseline_minutes,
     params:
         scores=folder_of_output,
         kept="<results>/mteb/kept/{baseline}/baseline",
@@ -124,7 +126,7 @@ rule model_metas:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     shell:
         "python {input.script:q} --outputs {output:q} 2>&1 | tee {log:q}"

@@ -18,11 +18,12 @@ rule quantize:
         "<logs>/quantize/{model}.log",
     benchmark:
         "<benchmarks>/quantize/{model}.tsv"
+    priority: 20
     conda:
         "../envs/pipeline.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         model=folder_of_input("model"),
@@ -48,7 +49,7 @@ rule release_model:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         model=float32,

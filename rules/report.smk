@@ -29,7 +29,7 @@ rule summary:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=10,
     params:
         settings=summary_settings(),
@@ -95,7 +95,7 @@ rule plots:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     shell:
         "python {input.script:q} --summary {input.summary:q} --trainings {input.trainings:q}"

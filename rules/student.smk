@@ -21,14 +21,14 @@ rule distill:
     benchmark:
         "<benchmarks>/distill/{model}.tsv"
     # before the embeddings, which cost more: a teacher that will not do fails here
-    priority: 10
+    priority: 45
     conda:
         "../envs/pipeline.yaml"
     threads: 4
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(distillation_memory),
+        runtime=distillation_minutes,
     params:
         model=folder_of_output,
         dimensions=model_setting("dimensions"),
@@ -52,12 +52,14 @@ rule pretrained:
         "<logs>/pretrained/{model}.log",
     benchmark:
         "<benchmarks>/pretrained/{model}.tsv"
+    priority: 30
     conda:
         "../envs/pipeline.yaml"
     threads: 4
     resources:
-        mem_mb=16000,
-        runtime=240,
+        gpu=1,
+        mem_mb=memory(training_memory),
+        runtime=training_minutes,
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
@@ -67,8 +69,8 @@ rule pretrained:
         training=training,
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --embeddings {params.embeddings:q} {params.training:q} --threads {threads} --output {params.model:q}"
-        " 2>&1 | tee {log:q}"
+        " --embeddings {params.embeddings:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
+        " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
 rule born_again:
@@ -85,12 +87,14 @@ rule born_again:
         "<logs>/born_again/{model}-{generation}.log",
     benchmark:
         "<benchmarks>/born_again/{model}-{generation}.tsv"
+    priority: 30
     conda:
         "../envs/pipeline.yaml"
     threads: 4
     resources:
-        mem_mb=16000,
-        runtime=240,
+        gpu=1,
+        mem_mb=memory(born_again_memory),
+        runtime=training_minutes,
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
@@ -100,5 +104,5 @@ rule born_again:
         training=training,
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --previous {params.previous:q} {params.training:q} --threads {threads} --output {params.model:q}"
-        " 2>&1 | tee {log:q}"
+        " --previous {params.previous:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
+        " --output {params.model:q} 2>&1 | tee {log:q}"

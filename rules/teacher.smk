@@ -21,13 +21,14 @@ rule embed:
         "<logs>/embed/{shard}.log",
     benchmark:
         "<benchmarks>/embed/{shard}.tsv"
+    priority: 40
     conda:
         "../envs/pipeline.yaml"
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory(embedding_memory),
+        runtime=embedding_minutes,
     params:
         max_length=config["teacher"]["max_length"],
         pooling=config["teacher"]["pooling"],

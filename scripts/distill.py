@@ -11,9 +11,10 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from lib.command import InputError, run
+from lib.device import job_device
+from lib.model_folder import check_folder
 from lib.progress import say
 from lib.static_model import save_static_model
-from lib.teacher_folder import check_folder
 
 logging.disable_progress_bar()
 
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     words = args.vocabulary.read_text(encoding="utf-8").splitlines() if args.vocabulary else None
-    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
+    device = job_device(args.gpu)
     model = distill(args.teacher, args.dimensions, words, device)
     # the teacher's folder would be written down as a path of this machine
     model.config["tokenizer_name"] = ""

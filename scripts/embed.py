@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from lib.command import InputError, run
+from lib.device import job_device
 from lib.files import replacing, sha256, write_json
 from lib.progress import say
 from lib.shards import read_sentences
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     sentences = read_sentences(args.sentences)
-    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
+    device = job_device(args.gpu)
     teacher = Teacher(args.teacher, args.max_length, args.pooling, device)
     start = time.monotonic()
     embeddings = teacher.embed(sentences, f"embed {args.sentences.stem}")

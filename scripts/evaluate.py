@@ -26,9 +26,11 @@ from mteb.models.abs_encoder import AbsEncoder
 from torch.utils.data import DataLoader
 
 from lib.command import InputError, first_line, run
+from lib.device import job_device
 from lib.files import replacing, sha256
+from lib.model_folder import is_static_model
 from lib.progress import progress, say
-from lib.static_model import is_static_model, load_static_model
+from lib.static_model import load_static_model
 from lib.tasks import load_task
 
 BATCH_SIZE = 64
@@ -145,7 +147,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the folder to write <task>.json files into")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
+    device = job_device(args.gpu)
     follows = [model_hash(args.model), code_hash(), args.name, args.revision]
     kept = {data: kept_path(args.kept, data, *follows, args.custom.get(data.stem)) for data in args.tasks}
     missing = [data for data, path in kept.items() if not path.exists()]

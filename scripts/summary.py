@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from lib.benchmark import TYPE_OF
 from lib.command import InputError, first_line, run
 from lib.files import replacing, write_json
+from lib.model_folder import weights_size
 
 CATEGORIES = ["STS", "Classification", "PairClassification"]
 EXPLANATION = (
@@ -199,11 +200,6 @@ def rendered(template: str, sections: list[dict], escape: bool) -> str:
         autoescape=escape, trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
     return environment.from_string(template).render(sections=sections)
-
-
-def weights_size(folder: Path) -> int:
-    """Bytes of all safetensors files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
 
 
 def main(argv: list[str]) -> None:

@@ -18,6 +18,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lib.command import InputError, run
+from lib.device import job_device
 from lib.files import sha256, write_json
 from lib.held_out import held_out
 from lib.losses import contrastive_loss, similarity_loss
@@ -198,7 +199,7 @@ def main(argv: list[str]) -> None:
     torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
-    device = "cuda" if args.gpu and torch.cuda.is_available() else "cpu"
+    device = job_device(args.gpu)
     recipe = Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__})
 
     model = load_static_model(args.student)

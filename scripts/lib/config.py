@@ -16,8 +16,8 @@ from lib.benchmark import TYPE_OF
 from lib.command import InputError
 from lib.files import read_json
 from lib.held_out import held_out
+from lib.model_folder import check_folder
 from lib.sources import parse_source
-from lib.teacher_folder import check_folder
 
 # JSON schema takes 32.0 for an integer, which argparse does not, and knows no infinity, which YAML does
 STRICT = extend(

@@ -57,12 +57,6 @@ def read_static_model(folder: Path) -> StaticModel:
         raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
 
 
-def is_static_model(folder: Path) -> bool:
-    """Whether a folder holds a static model rather than a transformer."""
-    config = Path(folder) / "config.json"
-    return (Path(folder) / "weights").is_dir() or (config.is_file() and '"model2vec"' in config.read_text())
-
-
 def save_static_model(model: StaticModel, folder: Path) -> None:
     """Write a model2vec folder, whole or not at all; the model card is the release's business."""
     from model2vec.persistence import save_pretrained

@@ -9,8 +9,8 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from lib.command import InputError, first_line
+from lib.model_folder import check_folder
 from lib.progress import progress
-from lib.teacher_folder import check_folder
 
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 logging.set_verbosity_error()

@@ -14,9 +14,9 @@ from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertM
 import embed
 from lib.command import InputError
 from lib.files import sha256
+from lib.model_folder import check_folder
 from lib.shards import read_embeddings, read_sentences
 from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher, has_fast_bfloat16
-from lib.teacher_folder import check_folder
 
 MAX_LENGTH = 32
 

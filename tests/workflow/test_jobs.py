@@ -120,10 +120,10 @@ def test_a_task_that_mteb_lacks_is_noticed_in_config_yaml_itself(tmp_path):
 def test_helpers_are_inputs_however_they_are_imported(tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
     with (checkout / "scripts" / "sentences.py").open("a", encoding="utf-8") as file:
-        file.write("\nimport lib.losses\nfrom lib import teacher_folder\n")
+        file.write("\nimport lib.losses\nfrom lib import model_folder\n")
     done = snakemake(checkout, "-n", "corpus")
     (inputs,) = (line for line in done.stdout.splitlines() if "input: scripts/sentences.py" in line)
-    assert {"scripts/lib/losses.py", "scripts/lib/teacher_folder.py", "scripts/lib/command.py"} <= set(
+    assert {"scripts/lib/losses.py", "scripts/lib/model_folder.py", "scripts/lib/command.py"} <= set(
         inputs.replace(",", "").split()
     )
 

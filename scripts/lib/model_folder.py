@@ -1,4 +1,4 @@
-"""What a teacher's folder has to hold, checked in no time and without loading it."""
+"""What a model's folder holds, seen in no time and without loading it."""
 
 from pathlib import Path
 
@@ -27,3 +27,14 @@ def check_folder(folder: Path, dimensions: int = 1) -> int:
     if dimensions > size:
         raise InputError(f"dimensions: {dimensions} asked for, expected at most the {size} of the teacher {folder}")
     return size
+
+
+def is_static_model(folder: Path) -> bool:
+    """Whether a folder holds a static model rather than a transformer."""
+    config = Path(folder) / "config.json"
+    return (Path(folder) / "weights").is_dir() or (config.is_file() and '"model2vec"' in config.read_text())
+
+
+def weights_size(folder: Path) -> int:
+    """Bytes of all safetensors files in a folder."""
+    return sum(path.stat().st_size for path in Path(folder).rglob("*.safetensors"))

@@ -1,0 +1,40 @@
+"""The device of a job: a GPU that no other job of this machine has, where it may have one; else the CPU."""
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+
+HELD = []  # open as long as the process runs: the system gives a device back at its end
+
+
+def take_free(names: list[str], folder: Path) -> int | None:
+    """The number of the first device that no other process took through ``folder``, taken for this process; or none."""
+    for number, name in enumerate(names):
+        file = (folder / f"born-again-{os.getuid()}-{name}.lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            continue
+        HELD.append(file)
+        return number
+    return None
+
+
+def job_device(gpus: int) -> str:
+    """The device that a job computes on, ``cuda`` or ``cpu``.
+
+    A scheduler such as Slurm shows a job its own devices only. Without one, jobs side by side each take another; where
+    all are taken, a job shares the first. torch is told which.
+
+    Args:
+        gpus: GPUs of the job; with 0, or where PyTorch sees none, a CPU serves.
+    """
+    if not gpus or not torch.cuda.is_available():
+        return "cpu"
+    names = [str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count())]
+    torch.cuda.set_device(take_free(names, Path(tempfile.gettempdir())) or 0)
+    return "cuda"
