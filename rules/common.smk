@@ -109,6 +109,11 @@ def model_setting(key):
     return lambda wildcards: MODELS[wildcards.model].get(key)
 
 
+def recipe(wildcards):
+    """A model's training settings."""
+    return config["training"] | MODELS[wildcards.model].get("training", {})
+
+
 def folder_of_input(name):
     """A function that gives the folder of an input's files."""
     return lambda wildcards, input: str(Path(input[name][0]).parent)

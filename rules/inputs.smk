@@ -57,8 +57,7 @@ def previous_generation(wildcards):
 
 def training(wildcards):
     """A model's training settings as options of train.py."""
-    recipe = config["training"] | MODELS[wildcards.model].get("training", {})
-    return options(**dict(sorted(recipe.items())))
+    return options(**dict(sorted(recipe(wildcards).items())))
 
 
 # export.smk
@@ -89,7 +88,7 @@ def release_settings(wildcards):
         "corpus": CORPUS,
         "dimensions": model["dimensions"],
         "license": config["release"].get("license", "other"),
-        "seed": (config["training"] | model.get("training", {}))["seed"],
+        "seed": recipe(wildcards)["seed"],
         "sentences": model["sentences"],
         "teacher": config["teacher"]["source"],
     }

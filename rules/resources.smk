@@ -45,20 +45,16 @@ def distillation_minutes(wildcards, input):
 
 
 def training_memory(wildcards, input):
-    """The teacher's embeddings are held twice for a moment."""
-    return 2000 + 4 * megabytes(*input.embeddings)
-
-
-def born_again_memory(wildcards, input):
-    """The embeddings of the generation before are held twice for a moment."""
-    model = MODELS[wildcards.model]
-    return 2000 + 16 * model["sentences"] * model["dimensions"] / 1e6
+    """Texts and tokens by their number; targets are read by the batch, but for the contrastive loss."""
+    needed = 2000 + MODELS[wildcards.model]["sentences"] / 1000
+    if recipe(wildcards)["loss"] == "contrastive":
+        needed += 6 * megabytes(*input.get("embeddings", []))
+    return needed
 
 
 def training_minutes(wildcards):
     """Three times what two cores took, by sentences and epochs."""
-    model = MODELS[wildcards.model]
-    return round(10 + 5e-6 * model["sentences"] * (config["training"] | model.get("training", {}))["epochs"])
+    return round(10 + 5e-6 * MODELS[wildcards.model]["sentences"] * recipe(wildcards)["epochs"])
 
 
 def scoring_memory(wildcards, input):

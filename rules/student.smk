@@ -93,7 +93,7 @@ rule born_again:
     threads: 4
     resources:
         gpu=1,
-        mem_mb=memory(born_again_memory),
+        mem_mb=memory(training_memory),
         runtime=training_minutes,
     params:
         model=folder_of_output,

@@ -14,17 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from model2vec import StaticModel
 from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lib.command import InputError, run
 from lib.device import job_device
-from lib.files import sha256, write_json
+from lib.files import scratch, sha256, write_json
 from lib.held_out import held_out
 from lib.losses import contrastive_loss, similarity_loss
 from lib.progress import progress, say
-from lib.shards import read_embeddings, read_sample, shard_path
-from lib.static_model import load_static_model, save_static_model, tokenize, with_vectors
+from lib.shards import RowsOnDisk, read_embeddings, read_sample, shard_path
+from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, tokenize, with_vectors
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def gather(tokens: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[T
     lengths = offsets[rows + 1] - offsets[rows]
     ends = np.cumsum(lengths)
     index = np.arange(ends[-1]) + np.repeat(offsets[rows] - (ends - lengths), lengths)
-    return torch.from_numpy(tokens[index]), torch.from_numpy(np.concatenate([[0], ends]))
+    return torch.from_numpy(tokens[index].astype(np.int64)), torch.from_numpy(np.concatenate([[0], ends]))
 
 
 def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -72,7 +73,12 @@ def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def train(
-    vectors: np.ndarray, tokens: np.ndarray, offsets: np.ndarray, targets: np.ndarray, recipe: Recipe, device: str
+    vectors: np.ndarray,
+    tokens: np.ndarray,
+    offsets: np.ndarray,
+    targets: np.ndarray | RowsOnDisk,
+    recipe: Recipe,
+    device: str,
 ) -> tuple[np.ndarray, dict]:
     """Train token vectors so that their means have the targets' neighbourhoods.
 
@@ -163,16 +169,29 @@ def train(
     return best_state["table.weight"].cpu().numpy(), report
 
 
-def teacher_targets(folder: Path, sentences: Path, shards: int, count: int) -> np.ndarray:
-    """The teacher's embeddings of the first ``count`` sentences, ``[count, teacher dimensions]`` float16, centred."""
-    parts = [read_embeddings(shard_path(folder, i, "npy"), shard_path(sentences, i, "parquet")) for i in range(shards)]
-    for i, part in enumerate(parts):
-        if part.shape[1] != parts[0].shape[1]:
-            wanted = f"{parts[0].shape[1]} dimensions, as the first shard's"
-            raise InputError(f"{shard_path(folder, i, 'npy')}: expected {wanted}, found {part.shape[1]}")
-    targets = np.concatenate(parts)[:count]
-    targets -= targets.mean(axis=0, dtype=np.float64)  # in place and by the block: numpy holds no float64 copy
-    return targets
+def teacher_targets(folder: Path, sentences: Path, shards: int, count: int) -> RowsOnDisk:
+    """The teacher's embeddings, ``[rows of the shards, its dimensions]`` float32, less the first ``count``'s mean."""
+    paths = [shard_path(folder, i, "npy") for i in range(shards)]
+    total, seen = np.zeros(0), 0
+    for i, path in enumerate(paths):
+        part = read_embeddings(path, shard_path(sentences, i, "parquet"))[: count - seen]
+        if i and part.shape[1] != len(total):
+            wanted = f"{len(total)} dimensions, as the first shard's"
+            raise InputError(f"{path}: expected {wanted}, found {part.shape[1]}")
+        total = part.sum(axis=0, dtype=np.float64) + (total if i else 0)
+        seen += len(part)
+    return RowsOnDisk(paths, total / seen)
+
+
+def previous_targets(model: StaticModel, sentences: list[str], path: Path) -> RowsOnDisk:
+    """The embeddings of a static model, ``[sentences, dimensions]`` float32, by way of a file."""
+    shape = (len(sentences), model.dim)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for start in range(0, len(sentences), SENTENCES_AT_ONCE):
+            part = model.encode(sentences[start : start + SENTENCES_AT_ONCE], use_multiprocessing=False)
+            file.write(part.astype("<f4").tobytes())
+    return RowsOnDisk([path])
 
 
 def main(argv: list[str]) -> None:
@@ -204,16 +223,18 @@ def main(argv: list[str]) -> None:
 
     model = load_static_model(args.student)
     sentences, shards = read_sample(args.sentences, args.count)
-    if args.previous:
-        wanted = load_static_model(args.previous).encode(sentences)
-    else:
-        wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count)
-    if recipe.loss == "contrastive" and wanted.shape[1] != model.dim:
-        wanted = PCA(model.dim, svd_solver="covariance_eigh").fit_transform(wanted.astype(np.float32))
     tokens, offsets = tokenize(model, sentences)
-    say(f"train: {len(sentences):,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
-
-    vectors, report = train(model.embedding, tokens, offsets, wanted, recipe, device)
+    with scratch(args.output.with_name(f"{args.output.name}.targets")) as path:
+        if args.previous:
+            wanted = previous_targets(load_static_model(args.previous), sentences, path)
+        else:
+            wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count)
+        del sentences
+        if recipe.loss == "contrastive" and wanted.shape[1] != model.dim:
+            everything = wanted[np.arange(args.count)].astype(np.float32)  # this loss holds its targets
+            wanted = PCA(model.dim, svd_solver="covariance_eigh").fit_transform(everything)
+        say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
+        vectors, report = train(model.embedding, tokens, offsets, wanted, recipe, device)
     save_static_model(with_vectors(model, vectors), args.output)
     report |= {
         "recipe": asdict(recipe),

@@ -16,11 +16,10 @@ from lib.command import InputError, is_running
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds, remove it when not.
+def scratch(target: Path) -> Iterator[Path]:
+    """Yield a path beside ``target`` that is this process's own; what is there at the block's end is removed.
 
-    Works for a file and for a folder alike; a folder that is already there is replaced. The name is the process's own,
-    so that two that make the same target never mix; what a killed process left on this host is cleared away.
+    What a killed process left on this host is cleared away.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -32,11 +31,22 @@ def replacing(target: Path) -> Iterator[Path]:
     remove(temporary)
     try:
         yield temporary
+    finally:
+        remove(temporary)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds, remove it when not.
+
+    Works for a file and for a folder alike; a folder that is already there is replaced. The name is the process's own,
+    so that two that make the same target never mix.
+    """
+    with scratch(target) as temporary:
+        yield temporary
         if temporary.is_dir():
             remove(target)
         temporary.replace(target)
-    finally:
-        remove(temporary)
 
 
 def remove(path: Path) -> None:

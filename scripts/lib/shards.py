@@ -1,5 +1,6 @@
 """Sentence shards and the teacher's embeddings of them, read and checked."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def read_sample(folder: Path, count: int) -> tuple[list[str], int]:
 
 
 def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
-    """Map a shard of embeddings, ``[rows, dimensions]`` float16.
+    """Read a shard of embeddings, ``[rows, dimensions]`` float16.
 
     Args:
         shard: the npy file; beside it a JSON file with its hash and that of the sentences.
@@ -64,7 +65,7 @@ def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
     try:
         if written["sha256"] != sha256(shard):
             raise InputError(f"{shard}: damaged: its hash is not that of {shard.stem}.json; delete it to make it anew")
-        embeddings = np.load(shard, mmap_mode="r", allow_pickle=False)
+        embeddings = np.load(shard, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{shard}: expected a whole npy file, found {first_line(error)}") from error
     if embeddings.ndim != 2 or len(embeddings) != written["rows"]:
@@ -75,3 +76,39 @@ def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
     if len(bad):
         raise InputError(f"{shard}: row {bad[0]}: expected a finite embedding, found another")
     return embeddings
+
+
+class RowsOnDisk:
+    """The rows of npy files, one after another, read when they are asked for: memory does not grow with their number.
+
+    Nothing is mapped, for a mapped page that was read counts as the process's memory.
+    """
+
+    def __init__(self, paths: list[Path], mean: np.ndarray | None = None) -> None:
+        """Take the rows of files of the same dtype and width, less a mean where one is given."""
+        self.paths = paths
+        self.mean = None if mean is None else mean.astype(np.float32)
+        arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        self.starts = np.cumsum([0, *map(len, arrays)])
+        self.offsets = [array.offset for array in arrays]
+        self.dtype = arrays[0].dtype
+        self.shape = (int(self.starts[-1]), arrays[0].shape[1])
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Some rows in the order asked for, ``[len(rows), dimensions]``; float32 where a mean is taken off."""
+        found = np.empty((len(rows), self.shape[1]), self.dtype)
+        stride = found.itemsize * self.shape[1]
+        order = np.argsort(rows, kind="stable")
+        ends = np.searchsorted(rows[order], self.starts)
+        for part, path in enumerate(self.paths):
+            places = order[ends[part] : ends[part + 1]]
+            if len(places):
+                where = (self.offsets[part] + stride * (rows[places] - self.starts[part])).tolist()
+                with path.open("rb", buffering=0) as file:
+                    for place, position in zip(places.tolist(), where, strict=True):
+                        os.preadv(file.fileno(), [found[place]], position)
+        return found if self.mean is None else found.astype(np.float32) - self.mean

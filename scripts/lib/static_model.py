@@ -1,5 +1,6 @@
 """Static models: model2vec folders on disk, their tokens and sentence embeddings."""
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from tokenizers import Tokenizer
 
 from lib.command import InputError, first_line
 from lib.files import read_json, replacing, sha256
+
+SENTENCES_AT_ONCE = 10_000
 
 
 def load_static_model(folder: Path) -> StaticModel:
@@ -85,9 +88,10 @@ def with_vectors(model: StaticModel, vectors: np.ndarray) -> StaticModel:
 
 
 def tokenize(model: StaticModel, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids of all sentences as one flat int64 array, and where each sentence begins (one longer: the end)."""
-    ids = model.tokenize(sentences)
-    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in ids], out=offsets[1:])
-    flat = np.fromiter((token for row in ids for token in row), dtype=np.int64, count=offsets[-1])
-    return flat, offsets
+    """Token ids of all sentences, flat, int32; and where each sentence begins (one longer: the end), int64."""
+    parts, lengths = [], [0]
+    for start in range(0, len(sentences), SENTENCES_AT_ONCE):
+        ids = model.tokenize(sentences[start : start + SENTENCES_AT_ONCE])  # lists, of which all would take gigabytes
+        lengths += map(len, ids)
+        parts.append(np.fromiter(chain.from_iterable(ids), dtype=np.int32))
+    return np.concatenate(parts), np.cumsum(lengths)
