@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import mteb
@@ -149,9 +148,8 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_a_touch_reruns_nothing(finished):
-    later = time.time() + 60
     for path in (finished[0] / "scripts").rglob("*.py"):
-        os.utime(path, (later, later))
+        os.utime(path)
     assert plan(finished) == {}
 
 
