@@ -16,7 +16,7 @@ SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.command import InputError
-from lib.config import check_meaning, check_schema, corpus_sources, folder_of, lay_over
+from lib.config import check_meaning, check_schema, corpus_sources, dimensions_of, folder_of, lay_over, lineage
 from lib.files import claim
 from lib.model_folder import is_static_model, weights_size
 from lib.sources import parse_source
@@ -52,7 +52,9 @@ MODELS = config["models"]
 TASKS = config["evaluation"]["tasks"]
 CUSTOM_TASKS = config["evaluation"]["custom_tasks"]
 BASELINES = config["evaluation"]["baselines"]
-SENTENCES = max(model["sentences"] for model in MODELS.values())
+TRAINED = [model for model in MODELS if "from" not in MODELS[model]]
+DERIVED = [model for model in MODELS if "from" in MODELS[model]]
+SENTENCES = max(MODELS[model]["sentences"] for model in TRAINED)
 SHARD_SIZE = config["corpus"]["shard_size"]
 DECONTAMINATE = TASKS if config["corpus"]["decontaminate"] is None else config["corpus"]["decontaminate"]
 USED_TASKS = list(dict.fromkeys([*TASKS, *DECONTAMINATE]))
@@ -62,6 +64,7 @@ CORPUS = corpus_sources(config)
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 DISTILLED_FILES = [*MODEL_FILES, "modules.json"]
 TRAINED_FILES = [*DISTILLED_FILES, "training.json"]
+DERIVED_FILES = [*DISTILLED_FILES, "derivation.json"]
 INT8_FILES = [*MODEL_FILES, "quantization.json"]
 
 
@@ -109,9 +112,19 @@ def model_setting(key):
     return lambda wildcards: MODELS[wildcards.model].get(key)
 
 
-def recipe(wildcards):
-    """A model's training settings."""
-    return config["training"] | MODELS[wildcards.model].get("training", {})
+def trained_settings(model):
+    """The settings of a model, or of the trained one that it comes from."""
+    return MODELS[lineage(MODELS, model)[-1]]
+
+
+def sentences_of(model):
+    """The number of sentences that a model, or the one that it comes from, was trained on."""
+    return trained_settings(model)["sentences"]
+
+
+def recipe(model):
+    """The training settings of a model, or of the one that it comes from."""
+    return config["training"] | trained_settings(model).get("training", {})
 
 
 def folder_of_input(name):
@@ -134,7 +147,7 @@ SHARDS = shards_of(SENTENCES)
 
 def sentence_shards(wildcards):
     """The sentence shards that a model trains on; ancient: drawn again for a larger sample, they are the same."""
-    shards = shards_of(MODELS[wildcards.model]["sentences"])
+    shards = shards_of(sentences_of(wildcards.model))
     return ancient(expand("<results>/corpus/sentences/{shard}.parquet", shard=shards))
 
 
@@ -144,28 +157,30 @@ def trained_stage(generation):
 
 
 def trained_stages(model):
-    """All stages of a model that were trained."""
-    return list(map(trained_stage, range(MODELS[model].get("born_again", 0) + 1)))
+    """All stages of a model that are trained; of one that comes from another, none."""
+    return [] if "from" in MODELS[model] else list(map(trained_stage, range(MODELS[model].get("born_again", 0) + 1)))
 
 
 def made_by(model, stage):
-    """The settings that decide a stage before quantization; models that agree in them share the stage."""
+    """The settings that decide a stage of a trained model; models that agree in them share the stage."""
     settings = MODELS[model]
     vocabulary = settings.get("vocabulary", "teacher")
     distilled = [settings["dimensions"], vocabulary, None if vocabulary == "teacher" else settings["sentences"]]
     if stage == "distilled":
         return distilled
-    return [*distilled, settings["sentences"], config["training"] | settings.get("training", {})]
+    return [*distilled, settings["sentences"], recipe(model)]
 
 
 def owner(model, stage):
     """The model in whose folder a stage is: of those whose settings make it, one that has it, else the first.
 
-    So a new model takes over what an old one made. Clustered models come last.
+    So a new model takes over what an old one made.
     """
+    if stage == "derived":
+        return model
     owners = [
         other
-        for other in sorted(MODELS, key=lambda name: bool(MODELS[name].get("clusters")))
+        for other in TRAINED
         if stage in ["distilled", *trained_stages(other)] and made_by(other, stage) == made_by(model, stage)
     ]
     made = Path("results", config["run"], "models")
@@ -174,7 +189,7 @@ def owner(model, stage):
 
 def files_in(model, stage):
     """The files in a model's folder of a stage."""
-    files = {"distilled": DISTILLED_FILES, "int8": INT8_FILES}.get(stage, TRAINED_FILES)
+    files = {"distilled": DISTILLED_FILES, "derived": DERIVED_FILES, "int8": INT8_FILES}.get(stage, TRAINED_FILES)
     return [f"<results>/models/{model}/{stage}/{file}" for file in files]
 
 
@@ -185,7 +200,7 @@ def stage_files(model, stage):
 
 def released_stage(model):
     """The stage of a model that is quantized and released."""
-    return MODELS[model].get("released", "pretrained")
+    return "derived" if "from" in MODELS[model] else MODELS[model].get("released", "pretrained")
 
 
 def released_model(wildcards):
@@ -196,18 +211,23 @@ def released_model(wildcards):
 STAGES = [
     (model, stage)
     for model in MODELS
-    for stage in ["distilled", *trained_stages(model), "int8"]
+    for stage in [*(["distilled", *trained_stages(model)] if model in TRAINED else ["derived"]), "int8"]
     if stage == "int8" or owner(model, stage) == model
 ]
 
 SCORED = [*STAGES, *((baseline, "baseline") for baseline in BASELINES)]
 
 
+def any_of(names):
+    """A regular expression of names; where there are none, nothing matches it."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
-    model="|".join(map(re.escape, MODELS)),
-    baseline="|".join(map(re.escape, BASELINES)) or "(?!)",
-    stage=r"distilled|pretrained|born-again-[1-9]\d*|int8",
+    model=any_of(MODELS),
+    baseline=any_of(BASELINES),
+    stage=r"distilled|derived|pretrained|born-again-[1-9]\d*|int8",
     generation=r"[1-9]\d*",
     shard=r"\d{5}",
-    task="|".join(map(re.escape, USED_TASKS)),
+    task=any_of(USED_TASKS),
     slug=r"[\w.-]+",

@@ -1,7 +1,7 @@
 # Export: trained models -> int8 models and release folders.
 #
 # needs  <results>/models/{model}/{released stage}/, <results>/summary.json
-# makes  <results>/models/{model}/int8/   quantized, its vocabulary clustered where the config says so
+# makes  <results>/models/{model}/int8/   quantized
 #        <results>/release/{model}/       float32 with int8/, or a clustered model; and a model card
 
 
@@ -28,9 +28,8 @@ rule quantize:
     params:
         model=folder_of_input("model"),
         int8=folder_of_output,
-        clusters=clusters,
     shell:
-        "python {input.script:q} --model {params.model:q} {params.clusters:q} --sentences {input.sentences:q}"
+        "python {input.script:q} --model {params.model:q} --sentences {input.sentences:q}"
         " --output {params.int8:q} 2>&1 | tee {log:q}"
 
 

@@ -46,7 +46,7 @@ def distilled_model(wildcards):
 
 def embedding_shards(wildcards):
     """The teacher's embeddings that a model trains on."""
-    shards = shards_of(MODELS[wildcards.model]["sentences"])
+    shards = shards_of(sentences_of(wildcards.model))
     return expand("<results>/teacher/{shard}.{ending}", shard=shards, ending=["npy", "json"])
 
 
@@ -57,15 +57,27 @@ def previous_generation(wildcards):
 
 def training(wildcards):
     """A model's training settings as options of train.py."""
-    return options(**dict(sorted(recipe(wildcards).items())))
+    return options(**dict(sorted(recipe(wildcards.model).items())))
+
+
+def source_model(wildcards):
+    """The files of the model that a model comes from, at the stage that is released."""
+    source = MODELS[wildcards.model]["from"]
+    return stage_files(source, released_stage(source))
+
+
+def derivation(wildcards):
+    """What makes a model of another one, as options of derive.py."""
+    model = MODELS[wildcards.model]
+    return options(dimensions=model.get("dimensions"), clusters=model.get("clusters"))
+
+
+def count(wildcards):
+    """The number of sentences that a model's first one was trained on."""
+    return sentences_of(wildcards.model)
 
 
 # export.smk
-
-
-def clusters(wildcards):
-    """The option for the clusters of a model's vocabulary, where it has some."""
-    return options(clusters=MODELS[wildcards.model].get("clusters"))
 
 
 def float32_model(wildcards):
@@ -80,16 +92,17 @@ def float32(wildcards, input):
 
 def release_settings(wildcards):
     """What a model card says of how its model was made, as JSON."""
-    model = MODELS[wildcards.model]
+    model, *sources = lineage(MODELS, wildcards.model)
     settings = {
         "about": config["about"],
         "baselines": list(BASELINES),
-        "stage": released_stage(wildcards.model),
+        "stage": released_stage(sources[-1] if sources else model),
+        "from": sources,
         "corpus": CORPUS,
-        "dimensions": model["dimensions"],
+        "dimensions": dimensions_of(MODELS, model),
         "license": config["release"].get("license", "other"),
-        "seed": recipe(wildcards)["seed"],
-        "sentences": model["sentences"],
+        "seed": recipe(model)["seed"],
+        "sentences": sentences_of(model),
         "teacher": config["teacher"]["source"],
     }
     return json.dumps(settings)

@@ -70,7 +70,7 @@ rule plots:
         script=script("plots"),
         lib=library("plots"),
         summary="<results>/summary.json",
-        trainings=[stage_files(*stage)[-1] for stage in STAGES if stage[1] not in ("distilled", "int8")],
+        trainings=[stage_files(*stage)[-1] for stage in STAGES if stage[1] in trained_stages(stage[0])],
     output:
         stages=report(
             "<results>/plots/stages.svg",

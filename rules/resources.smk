@@ -47,19 +47,24 @@ def distillation_minutes(wildcards, input):
 def training_memory(wildcards, input):
     """Texts and tokens by their number; targets are read by the batch, but for the contrastive loss."""
     needed = 2000 + MODELS[wildcards.model]["sentences"] / 1000
-    if recipe(wildcards)["loss"] == "contrastive":
+    if recipe(wildcards.model)["loss"] == "contrastive":
         needed += 6 * megabytes(*input.get("embeddings", []))
     return needed
 
 
 def training_minutes(wildcards):
     """Three times what two cores took, by sentences and epochs."""
-    return round(10 + 5e-6 * MODELS[wildcards.model]["sentences"] * recipe(wildcards)["epochs"])
+    return round(10 + 5e-6 * MODELS[wildcards.model]["sentences"] * recipe(wildcards.model)["epochs"])
+
+
+def derivation_memory(wildcards, input):
+    """The model, and texts by their number."""
+    return 2000 + sentences_of(wildcards.model) / 1000
 
 
 def scoring_memory(wildcards, input):
     """By the tasks' data, of which the largest test split is held with its embeddings."""
-    dimensions = MODELS[wildcards.model]["dimensions"]
+    dimensions = dimensions_of(MODELS, wildcards.model)
     return 2000 + (0.5 + dimensions / 512) * megabytes(*input.tasks)
 
 

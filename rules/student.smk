@@ -4,6 +4,7 @@
 # makes  <results>/models/{model}/distilled/                 model2vec's distillation of the teacher
 #        <results>/models/{model}/pretrained/                trained on the teacher's embeddings
 #        <results>/models/{model}/born-again-{generation}/   a fresh student of the generation before it
+#        <results>/models/{model}/derived/                   another model with fewer dimensions or shared vectors
 
 
 rule distill:
@@ -20,6 +21,8 @@ rule distill:
         "<logs>/distill/{model}.log",
     benchmark:
         "<benchmarks>/distill/{model}.tsv"
+    wildcard_constraints:
+        model=any_of(TRAINED),
     # before the embeddings, which cost more: a teacher that will not do fails here
     priority: 45
     conda:
@@ -52,6 +55,8 @@ rule pretrained:
         "<logs>/pretrained/{model}.log",
     benchmark:
         "<benchmarks>/pretrained/{model}.tsv"
+    wildcard_constraints:
+        model=any_of(TRAINED),
     priority: 30
     conda:
         "../envs/pipeline.yaml"
@@ -87,6 +92,8 @@ rule born_again:
         "<logs>/born_again/{model}-{generation}.log",
     benchmark:
         "<benchmarks>/born_again/{model}-{generation}.tsv"
+    wildcard_constraints:
+        model=any_of(TRAINED),
     priority: 30
     conda:
         "../envs/pipeline.yaml"
@@ -106,3 +113,36 @@ rule born_again:
         "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
         " --previous {params.previous:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
         " --output {params.model:q} 2>&1 | tee {log:q}"
+
+
+rule derive:
+    """Derive a model from another one's released stage: fewer dimensions, vectors that tokens share, or both."""
+    input:
+        script=script("derive"),
+        lib=library("derive"),
+        model=source_model,
+        sentences=sentence_shards,
+    output:
+        multiext("<results>/models/{model}/derived/", *DERIVED_FILES),
+    log:
+        "<logs>/derive/{model}.log",
+    benchmark:
+        "<benchmarks>/derive/{model}.tsv"
+    wildcard_constraints:
+        model=any_of(DERIVED),
+    priority: 30
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(derivation_memory),
+        runtime=60,
+    params:
+        model=folder_of_output,
+        source=folder_of_input("model"),
+        shards=folder_of_input("sentences"),
+        sentences=count,
+        derivation=derivation,
+    shell:
+        "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.shards:q}"
+        " --count {params.sentences} --output {params.model:q} 2>&1 | tee {log:q}"

@@ -30,12 +30,11 @@ from lib.device import job_device
 from lib.files import replacing, sha256
 from lib.model_folder import is_static_model
 from lib.progress import progress, say
-from lib.static_model import load_static_model
+from lib.static_model import REPORTS, load_static_model
 from lib.tasks import load_task
 
 BATCH_SIZE = 64
 TEXTS_AT_ONCE = 16 * BATCH_SIZE
-REPORTS = ["training.json", "quantization.json"]
 LIBRARIES = ["mteb", "model2vec", "sentence-transformers", "transformers", "scikit-learn", "scipy", "numpy", "torch"]
 
 

@@ -25,7 +25,7 @@ def in_order(stages: Iterable[str]) -> list[str]:
     """Distinct stages in the order in which a model goes through them."""
 
     def place(stage: str) -> int:
-        fixed = {"distilled": 0, "pretrained": 1, "int8": 1000}
+        fixed = {"distilled": 0, "pretrained": 1, "derived": 999, "int8": 1000}
         return fixed[stage] if stage in fixed else 1 + int(stage.removeprefix("born-again-"))
 
     return sorted(set(stages), key=place)

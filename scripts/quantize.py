@@ -1,4 +1,4 @@
-"""Quantize a trained model to int8 (model2vec), and cluster its vocabulary where the config asks for it."""
+"""Quantize a model to int8 (model2vec) and measure what that changes."""
 
 import argparse
 from pathlib import Path
@@ -16,16 +16,10 @@ from lib.static_model import load_static_model, save_static_model
 ABSURD_CHANGE = 0.5
 
 
-def quantize(model: StaticModel, clusters: int | None) -> StaticModel:
-    """The int8 model; with ``clusters``, tokens share that many vectors (k-means) and keep a weight each.
-
-    Raises:
-        InputError: there are not more tokens than clusters.
-    """
-    if clusters is not None and clusters >= len(model.tokens):
-        raise InputError(f"clusters: {clusters} asked for, expected fewer than the model's {len(model.tokens)} tokens")
-    quantized = quantize_model(model, vocabulary_quantization=clusters, quantize_to="int8")
-    if clusters is not None:
+def quantize(model: StaticModel) -> StaticModel:
+    """The int8 model; where tokens share vectors, each token's weight as float16."""
+    quantized = quantize_model(model, quantize_to="int8")
+    if quantized.weights is not None:
         quantized.weights = quantized.weights.astype(np.float16)
     return quantized
 
@@ -41,12 +35,11 @@ def main(argv: list[str]) -> None:
     """Quantize one model and measure what it costs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
-    parser.add_argument("--clusters", type=int, help="vectors that the tokens share; a vector a token by default")
     parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
     model = load_static_model(args.model)
-    save_static_model(quantize(model, args.clusters), args.output)
+    save_static_model(quantize(model), args.output)
 
     sentences = read_sentences(args.sentences)
     quantized = load_static_model(args.output)
@@ -60,7 +53,7 @@ def main(argv: list[str]) -> None:
     report = {
         "float32_bytes": (args.model / "model.safetensors").stat().st_size,
         "bytes": (args.output / "model.safetensors").stat().st_size,
-        "clusters": args.clusters,
+        "clusters": None if model.token_mapping is None else len(model.embedding),
         "sentences": len(sentences),
         "cosine_change_mean": float(change.mean()),
         "cosine_change_max": float(change.max()),

@@ -21,6 +21,7 @@ def model_card(name: str, settings: dict, summary: dict, quantization: dict) -> 
     where = f'"path/to/{name}"'
     loads = ["from model2vec import StaticModel", "", f"model = StaticModel.from_pretrained({where})"]
     tags, clusters = ["embeddings", "static-embeddings", "model2vec"], ""
+    origin = f"derived from {' and that from '.join(settings['from'])}, which was " if settings["from"] else ""
     if quantization["clusters"]:
         clusters = f", {quantization['clusters']:,} of them for all tokens, with a weight for each token"
     else:
@@ -36,9 +37,9 @@ tags: [{", ".join(tags)}]
 # {name}
 
 A static embedding model of {settings["dimensions"]} dimensions: each token is looked up in a table, and a sentence is
-the mean of its tokens. It was distilled from `{settings["teacher"]}`, trained on {settings["sentences"]:,} sentences of
-{" and ".join(f"`{source}`" for source in settings["corpus"])} with the seed {settings["seed"]}. The released stage is
-{settings["stage"]}.
+the mean of its tokens. It was {origin}distilled from `{settings["teacher"]}`, trained on
+{settings["sentences"]:,} sentences of {" and ".join(f"`{source}`" for source in settings["corpus"])} with the seed
+{settings["seed"]}, and taken at the stage {settings["stage"]}.
 
 ```python
 {chr(10).join(loads)}

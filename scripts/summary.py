@@ -136,17 +136,17 @@ def cell(value: float | None, digits: int = 2) -> str:
 
 
 def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[list[str]]:
-    """For each number of the reference: model, number, theirs, that of our int8 and the difference, or «not run»."""
+    """For each number of the reference: model, number, whose, theirs, our int8's, the difference, or «not run»."""
     lines = []
     for model, theirs in reference.items():
         own = next((row for row in means if row["model"] == model and row["stage"] == "int8"), {})
         if f"{model}/int8" in sizes:
             own = own | {"Size (MB)": sizes[f"{model}/int8"] / 1e6}
-        for key, values in theirs.items():
-            for value in values if isinstance(values, list) else [values]:
+        for whose, numbers in theirs.items():
+            for key, value in numbers.items():
                 ours = own.get(key)
                 difference = "not run" if ours is None else f"{ours - value:+.2f}"
-                lines.append([model, key, cell(value), "not run" if ours is None else cell(ours), difference])
+                lines.append([model, key, whose, cell(value), "not run" if ours is None else cell(ours), difference])
     return lines
 
 
@@ -187,7 +187,7 @@ def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> li
             {
                 "heading": "Beside the reference",
                 "text": [settings["reference_about"]],
-                "header": ["Model", "Number", "Reference", "Ours", "Difference"],
+                "header": ["Model", "Number", "Whose", "Reference", "Ours", "Difference"],
                 "lines": reference_lines(settings["reference"], means, sizes),
             }
         )

@@ -36,7 +36,7 @@ def lay_over(config: dict, overlay: dict) -> None:
     """Let an overlay's models, references, baselines and custom tasks stand in place of config.yaml's.
 
     Those that have a name of config.yaml's inherit what they do not say. Where one of them is null, they change
-    config.yaml's instead, and null leaves one out.
+    config.yaml's instead, and null leaves one out. So does null leave out a setting of a model.
 
     Args:
         config: the merged config, changed in place.
@@ -49,6 +49,10 @@ def lay_over(config: dict, overlay: dict) -> None:
             own = laid.get(name) if isinstance(laid, dict) else None
             kept = merged[name] if own is None or None in own.values() else own
             merged[name] = {key: merged[name][key] for key in kept if merged[name][key] is not None}
+    models = config.get("models")
+    for name, model in models.items() if isinstance(models, dict) else []:
+        if isinstance(model, dict):
+            models[name] = {key: value for key, value in model.items() if value is not None}
 
 
 def check_schema(config: dict, schema: Path) -> None:
@@ -72,6 +76,48 @@ def folder_of(text: str, sources: str) -> str:
     """Where a source is on disk: the user's own path, or its folder among the downloads in ``sources``."""
     source = parse_source(text)
     return source.path if source.kind == "path" else f"{sources}/{source.slug}"
+
+
+def lineage(models: dict, name: str) -> list[str]:
+    """A model, the one that it comes from, and so on to one that is trained.
+
+    Raises:
+        InputError: one of them does not exist, or they come from each other.
+    """
+    way = [name]
+    while "from" in models[way[-1]]:
+        source = models[way[-1]]["from"]
+        if source not in models:
+            raise InputError(f"models.{way[-1]}.from: {source!r}, expected one of {', '.join(models)}")
+        if source in way:
+            raise InputError(
+                f"models.{name}.from: expected a trained model in the end, found {', '.join(way)}, {source}"
+            )
+        way.append(source)
+    return way
+
+
+def dimensions_of(models: dict, name: str) -> int:
+    """The dimensions of a model, its own or those of the one that it comes from."""
+    return next(models[each]["dimensions"] for each in lineage(models, name) if "dimensions" in models[each])
+
+
+def check_derived(models: dict, name: str) -> None:
+    """Check what a model is derived from, and that it is smaller.
+
+    Raises:
+        InputError: it is not.
+    """
+    model, sources = models[name], lineage(models, name)[1:]
+    if not {"dimensions", "clusters"} & set(model):
+        raise InputError(f"models.{name}: comes from {model['from']}, expected dimensions or clusters, found neither")
+    wide = dimensions_of(models, model["from"])
+    if model.get("dimensions", 0) >= wide:
+        raise InputError(
+            f"models.{name}.dimensions: {model['dimensions']}, expected fewer than the {wide} of {model['from']}"
+        )
+    if "clusters" in model and any("clusters" in models[source] for source in sources):
+        raise InputError(f"models.{name}.clusters: expected none, for {model['from']} has some already")
 
 
 def check_meaning(config: dict, sources: str) -> None:
@@ -119,6 +165,9 @@ def check_meaning(config: dict, sources: str) -> None:
     if config["corpus"]["min_words"] > config["corpus"]["max_words"]:
         raise InputError("corpus.min_words: expected at most corpus.max_words")
     for name, model in config["models"].items():
+        if "from" in model:
+            check_derived(config["models"], name)
+            continue
         batch_size = (config["training"] | model.get("training", {}))["batch_size"]
         training = model["sentences"] - held_out(model["sentences"])
         if batch_size > training:
@@ -145,15 +194,16 @@ def check_teacher(config: dict, teacher: Path) -> None:
     Raises:
         InputError: it is not.
     """
-    check_folder(teacher, max(model["dimensions"] for model in config["models"].values()))
+    models = config["models"]
+    check_folder(teacher, max(dimensions_of(models, name) for name in models))
     about = read_json(teacher / "config.json")
     positions = about.get("max_position_embeddings")
     length = config["teacher"]["max_length"]
     if isinstance(positions, int) and length > positions:
         raise InputError(f"teacher.max_length: {length}, expected at most the teacher's {positions} positions")
     tokens = about.get("vocab_size")
-    for name, model in config["models"].items():
-        added = model.get("vocabulary", "teacher")
+    for name, model in models.items():
+        added = models[lineage(models, name)[-1]].get("vocabulary", "teacher")
         most = tokens if added == "teacher" or tokens is None else tokens + added
         if isinstance(most, int) and (model.get("clusters") or 0) >= most:
             raise InputError(f"models.{name}.clusters: {model['clusters']}, expected fewer than the {most} tokens")

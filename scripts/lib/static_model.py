@@ -13,6 +13,9 @@ from lib.files import read_json, replacing, sha256
 
 SENTENCES_AT_ONCE = 10_000
 
+# how a model was made, each with the hash of its weights
+REPORTS = ["training.json", "derivation.json", "quantization.json"]
+
 
 def load_static_model(folder: Path) -> StaticModel:
     """Load a static model: a model2vec folder, or the weights and tokenizer that the wordllama package ships.
@@ -34,7 +37,7 @@ def check_hash(folder: Path) -> None:
     Raises:
         InputError: they are others.
     """
-    for name in ["training.json", "quantization.json"]:
+    for name in REPORTS:
         if (folder / name).exists() and (folder / "model.safetensors").exists():
             expected = read_json(folder / name, ["model_sha256"])["model_sha256"]
             if sha256(folder / "model.safetensors") != expected:
@@ -82,9 +85,16 @@ def save_static_model(model: StaticModel, folder: Path) -> None:
 
 
 def with_vectors(model: StaticModel, vectors: np.ndarray) -> StaticModel:
-    """The same model with other token vectors, ``[tokens, dimensions]`` float32, of unit-length sentences."""
-    config = {**model.config, "hidden_dim": int(vectors.shape[1])}
-    return StaticModel(vectors, model.tokenizer, config=config, normalize=True, max_length=model.max_length)
+    """The same model with other vectors, ``[rows of its table, dimensions]`` float32, of unit-length sentences."""
+    return StaticModel(
+        vectors,
+        model.tokenizer,
+        config={**model.config, "hidden_dim": int(vectors.shape[1])},
+        normalize=True,
+        weights=model.weights,
+        token_mapping=model.token_mapping,
+        max_length=model.max_length,
+    )
 
 
 def tokenize(model: StaticModel, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -67,7 +67,8 @@ def test_an_overlays_entries_stand_in_place_of_ours_and_null_leaves_one_out(over
     ("path", "value"),
     [
         *((f"training.{key}", 32.0) for key in ["batch_size", "epochs", "patience", "seed"]),
-        *((f"models.potion-mxbai-micro.{key}", 64.0) for key in ["dimensions", "sentences", "clusters", "born_again"]),
+        *((f"models.potion-mxbai-256d-v2.{key}", 64.0) for key in ["dimensions", "sentences", "born_again"]),
+        *((f"models.potion-mxbai-micro.{key}", 64.0) for key in ["dimensions", "clusters"]),
         ("corpus.shard_size", 1024.0),
         ("corpus.seed", True),
         ("training.temperature", math.nan),
@@ -101,7 +102,15 @@ def test_a_value_that_would_fail_later_is_refused_by_the_schema(path, value, wor
     ("path", "value", "words"),
     [
         ("models.small.sentences", 34, "models.small: a batch_size of 32, expected at most the 31 of its 34 sentences"),
-        ("models.small.clusters", 300, "models.small.clusters: 300, expected fewer than the 300 tokens"),
+        ("models.b", {"from": "small", "clusters": 300}, "models.b.clusters: 300, expected fewer than the 300 tokens"),
+        ("models.b", {"from": "smal", "clusters": 9}, "models.b.from: 'smal', expected one of small, b"),
+        (
+            "models.small",
+            {"from": "small", "clusters": 9},
+            "small.from: expected a trained model in the end, found small",
+        ),
+        ("models.b", {"from": "small"}, "models.b: comes from small, expected dimensions or clusters, found neither"),
+        ("models.b", {"from": "small", "dimensions": 16}, "b.dimensions: 16, expected fewer than the 16 of small"),
         ("teacher.max_length", 65, "teacher.max_length: 65, expected at most the teacher's 64 positions"),
         ("corpus.language", "xx", "corpus.language: 'xx', expected one of"),
         ("corpus.source", "path:{x}", "expected a path without"),
@@ -116,6 +125,8 @@ def test_what_does_not_fit_together_is_refused_before_any_job(
     (tmp_path / "{x}").touch()
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     update_config(config, changed(tiny_config(tmp_path / "data", teacher_folder), path, value))
-    lay_over(config, {"models": {"small": {}}, "evaluation": {"baselines": {}}})
+    lay_over(
+        config, {"models": {"small": {}} | ({"b": {}} if path == "models.b" else {}), "evaluation": {"baselines": {}}}
+    )
     with pytest.raises(InputError, match=re.escape(words)):
         check_meaning(config, "sources")

@@ -35,19 +35,6 @@ def test_int8_is_small_and_close(model_folder, sentences, tmp_path):
     assert change.max() < 0.05
 
 
-def test_clusters_share_vectors_among_tokens(model_folder, sentences, tmp_path):
-    model, report = run(model_folder, sentences, tmp_path, "--clusters", "20")
-    assert model.embedding.shape == (20, 16)
-    assert len(model.tokens) > 20
-    assert report["clusters"] == 20
-
-
-def test_more_clusters_than_tokens_are_refused(model_folder, sentences, tmp_path):
-    with pytest.raises(InputError, match="clusters: 100000 asked for"):
-        run(model_folder, sentences, tmp_path, "--clusters", "100000")
-    assert not (tmp_path / "int8").exists()
-
-
 def test_a_vector_that_is_not_finite_is_refused(model_folder, sentences, tmp_path):
     damaged = shutil.copytree(model_folder, tmp_path / "damaged")
     weights = load_file(damaged / "model.safetensors")

@@ -15,7 +15,9 @@ import plots
 import quantize
 import release
 import summary
+from derive import cluster
 from lib.command import InputError
+from lib.static_model import load_static_model, save_static_model
 
 SCORES = {
     ("m", "distilled"): {"SickA": 0.5, "SickB": 0.7, "Topics": 0.4, "Pairs": 0.9},
@@ -29,7 +31,7 @@ SETTINGS = {
     "baselines": ["other"],
     "custom_tasks": {name: {"type": kind, "description": f"what {name} is"} for name, kind in TYPES.items()},
     "released": {"m": "distilled"},
-    "reference": {"m": {"Avg": [60.0, 61.5]}, "absent": {"STS": 70.0}},
+    "reference": {"m": {"its card": {"Avg": 60.0}, "another": {"Avg": 61.5}}, "absent": {"a card": {"STS": 70.0}}},
     "reference_about": "Numbers of a card.",
 }
 
@@ -84,10 +86,10 @@ def test_markdown_shows_scores_sizes_and_the_reference(made):
     text = (made / "summary.markdown").read_text()
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |" in text
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
-    assert "| m | Avg | 60.00 | 66.67 | +6.67 |" in text
-    assert "| m | Avg | 61.50 | 66.67 | +5.17 |" in text
+    assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
+    assert "| m | Avg | another | 61.50 | 66.67 | +5.17 |" in text
     assert "int8 is the released stage, quantized: distilled of m." in text
-    assert "| absent | STS | 70.00 | not run | not run |" in text
+    assert "| absent | STS | a card | 70.00 | not run | not run |" in text
     assert "Topics (Classification, no part of MTEB): what Topics is." in text
 
 
@@ -155,7 +157,7 @@ def draw(summary, trainings, folder):
 @pytest.fixture
 def family(tmp_path):
     """The summary of a family of four, as the untouched config would give it, with made numbers; and a training."""
-    stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["int8"]}
+    stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["derived", "int8"]}
     stages |= {model: ["distilled", "pretrained", "born-again-1", "int8"] for model in "bc"}
     pairs = [(model, stage) for model in "abc" for stage in stages[model]] + [("micro", "int8"), ("peer", "baseline")]
     averages = [
@@ -212,6 +214,7 @@ def released(made, model, int8):
         "about": "",
         "baselines": ["other"],
         "stage": "pretrained",
+        "from": [] if model else ["whole"],
         "corpus": ["path:texts"],
         "dimensions": 16,
         "license": "mit",
@@ -226,9 +229,9 @@ def released(made, model, int8):
     return output
 
 
-def quantized(model, made, sentences, *arguments):
+def quantized(model, made, sentences):
     shard = write_shard(made / "00000.parquet", sentences)
-    quantize.main(["--model", str(model), "--sentences", str(shard), "--output", str(made / "quantized"), *arguments])
+    quantize.main(["--model", str(model), "--sentences", str(shard), "--output", str(made / "quantized")])
     return made / "quantized"
 
 
@@ -259,9 +262,12 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(made, tea
 
 
 def test_a_clustered_model_is_the_release_folders_own(made, teacher_folder, sentences, monkeypatch):
-    model = distilled(teacher_folder, made / "final")
-    folder = released(made, None, quantized(model, made, sentences, "--clusters", "20"))
+    model = cluster(load_static_model(distilled(teacher_folder, made / "final")), 20)
+    save_static_model(model, made / "clustered")
+    folder = released(made, None, quantized(made / "clustered", made, sentences))
     names = {path.name for path in folder.iterdir()}
     assert names == {"README.md", "model.safetensors", "tokenizer.json", "config.json"}
     monkeypatch.chdir(made)
-    assert run_snippet((folder / "README.md").read_text())["model"].embedding.shape == (20, 16)
+    card = (folder / "README.md").read_text()
+    assert "It was derived from whole, which was distilled from `path:teacher`" in card
+    assert run_snippet(card)["model"].embedding.shape == (20, 16)

@@ -7,7 +7,7 @@ from workflow import REPOSITORY, changed, copy_checkout, planned, snakemake, tin
 
 def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
     jobs = planned(snakemake(copy_checkout(tmp_path / "checkout"), "-n"))
-    stages = 3 + 4 + 4 + 1  # 2m-512d has no born-again generation; micro is 256d-v2 but for its clusters
+    stages = 3 + 4 + 2 + 4 + 2  # 2m-512d has no born-again generation; 128d-v2 and micro come from 256d-v2
     assert jobs == {
         "fetch_task": 25,
         "fetch": 3,  # the teacher is a baseline too, and fetched once; C4 is streamed
@@ -18,14 +18,15 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "distill": 3,
         "pretrained": 3,
         "born_again": 2,
-        "quantize": 4,
+        "derive": 2,
+        "quantize": 5,
         "evaluate_model": stages,
         "evaluate_baseline": 3,
         "summary": 1,
         "model_metas": 1,
         "plots": 1,
         "run_config": 1,
-        "release_model": 4,
+        "release_model": 5,
         "all": 1,
     }
 
@@ -81,6 +82,11 @@ def test_named_targets(tmp_path, target):
         ("training.temperature", 0, "training.temperature: 0 is less than or equal to the minimum of 0"),
         ("training.loss", "mean", "training.loss: 'mean' is not one of"),
         ("models.small.dimensions", "wide", "models.small.dimensions: 'wide' is not of type 'integer'"),
+        (
+            "models.b",
+            {"from": "small", "sentences": 99},
+            "models.b: Additional properties are not allowed ('sentences'",
+        ),
         ("teacher.source", "huub:a/b@c", "teacher.source: 'huub:a/b@c' does not match"),
         ("teacher.source", "hub:a/b@main", "teacher.source: source 'hub:a/b@main': expected hub:owner/name@<40-digit"),
         ("teacher.source", "path:nowhere", "teacher.source: expected a file or folder, found nothing at nowhere"),

@@ -49,4 +49,4 @@ def test_own_teacher_corpus_and_tasks(tmp_path):
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     summary = json.loads((checkout / "results" / "mine" / "summary.json").read_text())
     assert {row["task"] for row in summary["rows"]} == {"MyTopics", "MyPairs"}
-    assert {row["model"] for row in summary["averages"]} == {"my-model", "my-teacher"}
+    assert {row["model"] for row in summary["averages"]} == {"my-model", "my-small-model", "my-teacher"}

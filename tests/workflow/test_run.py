@@ -58,7 +58,7 @@ def test_the_tree_is_complete_and_the_numbers_agree(finished):
         (score,) = json.loads(path.read_text())["scores"]["test"]
         assert row["score"] == pytest.approx(100 * score["main_score"])
     markdown = (results / "summary.md").read_text()
-    assert "| absent | STS | 60.00 | not run | not run |" in markdown
+    assert "| absent | STS | a card | 60.00 | not run | not run |" in markdown
     for row in summary["rows"]:
         assert f"{row['score']:.2f}" in markdown
     for name in ["README.md", "model.safetensors", "int8/model.safetensors"]:
@@ -222,13 +222,14 @@ def test_a_new_task_draws_the_sample_anew_without_its_test_texts(finished):
     assert plan(finished, add)["sentences"] == 1
 
 
-def test_a_model_that_differs_in_its_clusters_only_trains_nothing_again(finished):
-    def cluster(config):
-        config["models"]["micro"] = config["models"]["small"] | {"clusters": 50}
+def test_a_model_that_comes_from_another_trains_nothing_again(finished):
+    def derive(config):
+        config["models"]["half"] = {"from": "small", "dimensions": 8}
+        config["models"]["micro"] = {"from": "half", "clusters": 50}
 
-    jobs = plan(finished, cluster)
-    assert jobs["quantize"] == jobs["release_model"] - 1 == 1
-    assert jobs["evaluate_model"] == 1
+    jobs = plan(finished, derive)
+    assert jobs["derive"] == jobs["quantize"] == jobs["release_model"] - 1 == 2
+    assert jobs["evaluate_model"] == 4
     assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
 
 

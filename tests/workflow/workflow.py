@@ -65,7 +65,7 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
             },
             "baselines": {"teacher": f"path:{teacher}"},
         },
-        "reference": {"small": {"Avg": 50.0}, "absent": {"STS": 60.0}},
+        "reference": {"small": {"a card": {"Avg": 50.0}}, "absent": {"a card": {"STS": 60.0}}},
     }
 
 

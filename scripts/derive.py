@@ -1,0 +1,100 @@
+"""Derive a model from another one: fewer dimensions by PCA, vectors that tokens share by clustering, or both."""
+
+import argparse
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+from model2vec import StaticModel
+from model2vec.model import quantize_model
+
+from lib.command import InputError, run
+from lib.files import sha256, write_json
+from lib.progress import say
+from lib.shards import read_sample
+from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, with_vectors
+
+
+def covariance(model: StaticModel, sentences: list[str]) -> np.ndarray:
+    """The covariance of sentences' means of token vectors, ``[dimensions, dimensions]`` float64."""
+    total, products = np.zeros(model.dim), np.zeros((model.dim, model.dim))
+    for start in range(0, len(sentences), SENTENCES_AT_ONCE):
+        part = model.encode(
+            sentences[start : start + SENTENCES_AT_ONCE], normalize=False, use_multiprocessing=False
+        ).astype(np.float64)
+        total += part.sum(axis=0)
+        products += part.T @ part
+    mean = total / len(sentences)
+    return products / len(sentences) - np.outer(mean, mean)
+
+
+def reduce(model: StaticModel, sentences: list[str], dimensions: int) -> tuple[StaticModel, float]:
+    """Rotate and cut a model's vectors to the directions in which its sentences differ most.
+
+    PCA of sentence embeddings rather than of token vectors (as Wada et al. 2025, arXiv 2506.04624), so that a token
+    counts as often as it is used. Nothing is subtracted from the vectors: cosines are those of the kept directions.
+
+    Args:
+        model: a static model in floating point.
+        sentences: of the corpus.
+        dimensions: to keep.
+
+    Returns:
+        The smaller model, and the share of the variance that it keeps.
+
+    Raises:
+        InputError: the model does not have more dimensions.
+    """
+    if dimensions >= model.dim:
+        raise InputError(f"dimensions: {dimensions} asked for, expected fewer than the model's {model.dim}")
+    variances, directions = np.linalg.eigh(covariance(model, sentences))
+    kept = np.argsort(-variances, kind="stable")[:dimensions]
+    vectors = (model.embedding @ directions[:, kept]).astype(np.float32)
+    return with_vectors(model, vectors), float(variances[kept].sum() / variances.sum())
+
+
+def cluster(model: StaticModel, clusters: int) -> StaticModel:
+    """Let tokens share that many vectors (k-means of their directions) and keep a weight each, their length.
+
+    Raises:
+        InputError: there are not more tokens than clusters, or tokens share vectors already.
+    """
+    if model.token_mapping is not None:
+        raise InputError("clusters: asked for, but the model that they are to come from has some already")
+    if clusters >= len(model.tokens):
+        raise InputError(f"clusters: {clusters} asked for, expected fewer than the model's {len(model.tokens)} tokens")
+    return quantize_model(model, vocabulary_quantization=clusters)
+
+
+def main(argv: list[str]) -> None:
+    """Derive one model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the folder of the model to derive from")
+    parser.add_argument("--dimensions", type=int, help="dimensions to keep; all by default")
+    parser.add_argument("--clusters", type=int, help="vectors that the tokens share; a vector a token by default")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
+    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+
+    model, kept = load_static_model(args.model), None
+    if args.dimensions:
+        model, kept = reduce(model, read_sample(args.sentences, args.count)[0], args.dimensions)
+        say(f"derive: {args.dimensions} dimensions keep {100 * kept:.1f} % of the sentence embeddings' variance")
+    if args.clusters:
+        model = cluster(model, args.clusters)
+        say(f"derive: {len(model.tokens):,} tokens share {len(model.embedding):,} vectors")
+    save_static_model(model, args.output)
+    report = {
+        "dimensions": model.dim,
+        "variance_kept": kept,
+        "clusters": args.clusters,
+        "from_sha256": sha256(args.model / "model.safetensors"),
+        "model_sha256": sha256(args.output / "model.safetensors"),
+        "versions": {name: importlib.metadata.version(name) for name in ["model2vec", "numpy", "scikit-learn"]},
+    }
+    write_json(args.output / "derivation.json", report)
+
+
+if __name__ == "__main__":
+    run(main)
