@@ -161,6 +161,14 @@ def trained_stages(model):
     return [] if "from" in MODELS[model] else list(map(trained_stage, range(MODELS[model].get("born_again", 0) + 1)))
 
 
+def stages_of(model):
+    """All stages of a model, in the order in which they are made."""
+    if "from" in MODELS[model]:
+        return ["derived", "int8"]
+    compared = ["tokenlearn"] if MODELS[model].get("tokenlearn") else []
+    return ["distilled", *compared, *trained_stages(model), "int8"]
+
+
 def made_by(model, stage):
     """The settings that decide a stage of a trained model; models that agree in them share the stage."""
     settings = MODELS[model]
@@ -168,7 +176,8 @@ def made_by(model, stage):
     distilled = [settings["dimensions"], vocabulary, None if vocabulary == "teacher" else settings["sentences"]]
     if stage == "distilled":
         return distilled
-    return [*distilled, settings["sentences"], recipe(model)]
+    seed = recipe(model)["seed"]
+    return [*distilled, settings["sentences"], seed if stage == "tokenlearn" else recipe(model)]
 
 
 def owner(model, stage):
@@ -179,9 +188,7 @@ def owner(model, stage):
     if stage == "derived":
         return model
     owners = [
-        other
-        for other in TRAINED
-        if stage in ["distilled", *trained_stages(other)] and made_by(other, stage) == made_by(model, stage)
+        other for other in TRAINED if stage in stages_of(other) and made_by(other, stage) == made_by(model, stage)
     ]
     made = Path("results", config["run"], "models")
     return next((other for other in owners if (made / other / stage).exists()), owners[0])
@@ -209,10 +216,7 @@ def released_model(wildcards):
 
 
 STAGES = [
-    (model, stage)
-    for model in MODELS
-    for stage in [*(["distilled", *trained_stages(model)] if model in TRAINED else ["derived"]), "int8"]
-    if stage == "int8" or owner(model, stage) == model
+    (model, stage) for model in MODELS for stage in stages_of(model) if stage == "int8" or owner(model, stage) == model
 ]
 
 SCORED = [*STAGES, *((baseline, "baseline") for baseline in BASELINES)]
@@ -226,7 +230,7 @@ def any_of(names):
 wildcard_constraints:
     model=any_of(MODELS),
     baseline=any_of(BASELINES),
-    stage=r"distilled|derived|pretrained|born-again-[1-9]\d*|int8",
+    stage=r"distilled|derived|tokenlearn|pretrained|born-again-[1-9]\d*|int8",
     generation=r"[1-9]\d*",
     shard=r"\d{5}",
     task=any_of(USED_TASKS),

@@ -57,6 +57,16 @@ def training_minutes(wildcards):
     return round(10 + 5e-6 * MODELS[wildcards.model]["sentences"] * recipe(wildcards.model)["epochs"])
 
 
+def tokenlearn_memory(wildcards, input):
+    """Texts, tokens and all targets, as they are read and as they are reduced."""
+    return 3000 + MODELS[wildcards.model]["sentences"] / 100 + 6 * megabytes(*input.embeddings)
+
+
+def tokenlearn_minutes(wildcards):
+    """Three times what two cores took, by sentences."""
+    return round(30 + 3e-4 * MODELS[wildcards.model]["sentences"])
+
+
 def derivation_memory(wildcards, input):
     """The model, and texts by their number."""
     return 2000 + sentences_of(wildcards.model) / 1000

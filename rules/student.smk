@@ -2,6 +2,7 @@
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet, <results>/teacher/{shard}.npy
 # makes  <results>/models/{model}/distilled/                 model2vec's distillation of the teacher
+#        <results>/models/{model}/tokenlearn/                trained by tokenlearn on the same, to compare with
 #        <results>/models/{model}/pretrained/                trained on the teacher's embeddings
 #        <results>/models/{model}/born-again-{generation}/   a fresh student of the generation before it
 #        <results>/models/{model}/derived/                   another model with fewer dimensions or shared vectors
@@ -39,6 +40,43 @@ rule distill:
     shell:
         "python {input.script:q} --teacher {input.teacher:q} --dimensions {params.dimensions} {params.vocabulary:q}"
         " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
+
+
+rule tokenlearn:
+    """Train a distilled model with tokenlearn's released trainer: what ours is to be compared with."""
+    input:
+        script=script("train_tokenlearn"),
+        lib=library("train_tokenlearn"),
+        student=distilled_model,
+        sentences=sentence_shards,
+        embeddings=embedding_shards,
+    output:
+        multiext("<results>/models/{model}/tokenlearn/", *TRAINED_FILES),
+    log:
+        "<logs>/tokenlearn/{model}.log",
+    benchmark:
+        "<benchmarks>/tokenlearn/{model}.tsv"
+    wildcard_constraints:
+        model=any_of(TRAINED),
+    priority: 20
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=memory(tokenlearn_memory),
+        runtime=tokenlearn_minutes,
+    params:
+        model=folder_of_output,
+        student=folder_of_input("student"),
+        shards=folder_of_input("sentences"),
+        embeddings=folder_of_input("embeddings"),
+        sentences=model_setting("sentences"),
+        seed=lambda wildcards: recipe(wildcards.model)["seed"],
+    shell:
+        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
+        " --embeddings {params.embeddings:q} --seed {params.seed} --gpu {resources.gpu} --threads {threads}"
+        " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
 rule pretrained:

@@ -24,8 +24,8 @@ plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top
 def in_order(stages: Iterable[str]) -> list[str]:
     """Distinct stages in the order in which a model goes through them."""
 
-    def place(stage: str) -> int:
-        fixed = {"distilled": 0, "pretrained": 1, "derived": 999, "int8": 1000}
+    def place(stage: str) -> float:
+        fixed = {"distilled": 0, "tokenlearn": 0.5, "pretrained": 1, "derived": 999, "int8": 1000}
         return fixed[stage] if stage in fixed else 1 + int(stage.removeprefix("born-again-"))
 
     return sorted(set(stages), key=place)

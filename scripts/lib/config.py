@@ -177,6 +177,7 @@ def check_meaning(config: dict, sources: str) -> None:
             )
         released, generations = model.get("released", "pretrained"), model.get("born_again", 0)
         stages = ["distilled", "pretrained", *(f"born-again-{i}" for i in range(1, generations + 1))]
+        stages += ["tokenlearn"] if model.get("tokenlearn") else []
         if released not in stages:
             raise InputError(
                 f"models.{name}.released: {released!r}, expected a stage of the model: {', '.join(stages)}"

@@ -31,6 +31,20 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
     }
 
 
+def test_the_cards_recipe_releases_the_born_again_generation_and_compares_with_tokenlearn(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    done = snakemake(checkout, "-n", "-p", "--configfile", "recipes/seed.yaml")
+    jobs = planned(done)
+    assert jobs["tokenlearn"] == 1
+    assert jobs["evaluate_model"] == 3 + 5 + 2 + 4 + 2
+    (command,) = (
+        line for line in done.stdout.splitlines() if "scripts/derive.py" in line and "--clusters 2000" in line
+    )
+    assert "--model results/potion-mxbai-seed/models/potion-mxbai-256d-v2/born-again-1 " in command
+    trainings = [line for line in done.stdout.splitlines() if "python scripts/train.py" in line]
+    assert all("--loss contrastive" in line and "--temperature 0.07" in line for line in trainings)
+
+
 def test_a_small_model_needs_only_the_first_shards(tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
     jobs = planned(

@@ -233,6 +233,12 @@ def test_a_model_that_comes_from_another_trains_nothing_again(finished):
     assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
 
 
+def test_tokenlearn_is_a_stage_of_its_own(finished):
+    jobs = plan(finished, lambda config: config["models"]["small"].update(tokenlearn=True))
+    assert jobs["tokenlearn"] == jobs["evaluate_model"] == 1
+    assert not {"distill", "pretrained", "born_again", "embed", "quantize"} & set(jobs)
+
+
 def test_another_released_stage_trains_nothing_again(finished):
     jobs = plan(finished, lambda config: config["models"]["small"].update(released="born-again-1"))
     assert jobs["quantize"] == jobs["release_model"] == 1

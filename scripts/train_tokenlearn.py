@@ -1,0 +1,84 @@
+"""Train a distilled model with tokenlearn's released trainer on the teacher's embeddings, to compare ours with."""
+
+import argparse
+import importlib.metadata
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from model2vec import StaticModel
+from tokenlearn.train import train_model
+
+from lib.command import InputError, run
+from lib.device import job_device
+from lib.files import sha256, write_json
+from lib.progress import say
+from lib.shards import read_embeddings, read_sample, shard_path
+from lib.static_model import load_static_model, save_static_model, with_vectors
+
+
+def train_tokenlearn(
+    model: StaticModel, sentences: list[str], embeddings: np.ndarray, seed: int, device: str
+) -> StaticModel:
+    """Train with tokenlearn: mean squared error to the embeddings' principal components, through a linear head.
+
+    Batch size, learning rate, held-out sentences and early stopping are tokenlearn's own.
+
+    Args:
+        model: what to begin from.
+        sentences: to train on.
+        embeddings: ``[sentences, teacher's dimensions]`` float32.
+        seed: of the head's weights and of the order of the sentences.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: the teacher is narrower than the model, or what comes out is no number.
+    """
+    if embeddings.shape[1] < model.dim:
+        raise InputError(
+            f"tokenlearn: expected at least {model.dim} of the teacher's dimensions, found {embeddings.shape[1]}"
+        )
+    torch.manual_seed(seed)
+    trained = train_model(model, sentences, embeddings, device=device, pca_dims=model.dim)
+    if not np.isfinite(trained.embedding).all():
+        raise InputError("tokenlearn: expected finite vectors, found others")
+    return with_vectors(model, trained.embedding)
+
+
+def main(argv: list[str]) -> None:
+    """Train one model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
+    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the teacher's npy shards")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    device = job_device(args.gpu)
+
+    model = load_static_model(args.student)
+    sentences, shards = read_sample(args.sentences, args.count)
+    paths = [(shard_path(args.embeddings, i, "npy"), shard_path(args.sentences, i, "parquet")) for i in range(shards)]
+    embeddings = np.concatenate([read_embeddings(*pair) for pair in paths])[: args.count].astype(np.float32)
+    start = time.monotonic()
+    save_static_model(train_tokenlearn(model, sentences, embeddings, args.seed, device), args.output)
+    report = {
+        "seconds": round(time.monotonic() - start, 2),
+        "seed": args.seed,
+        "model_sha256": sha256(args.output / "model.safetensors"),
+        "student_sha256": sha256(args.student / "model.safetensors"),
+        "device": device,
+        "versions": {name: importlib.metadata.version(name) for name in ["tokenlearn", "torch", "numpy", "model2vec"]},
+    }
+    write_json(args.output / "training.json", report)
+    say(f"tokenlearn: {len(sentences):,} sentences in {report['seconds']:,.0f} s")
+
+
+if __name__ == "__main__":
+    run(main)

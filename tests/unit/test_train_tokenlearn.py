@@ -1,0 +1,68 @@
+"""The stage that tokenlearn's own trainer makes."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import distilled, write_embeddings, write_shard
+
+import train_tokenlearn
+from lib.command import InputError
+from lib.files import sha256
+from lib.static_model import load_static_model
+
+
+@pytest.fixture(scope="module")
+def folders(teacher_folder, sentences, tmp_path_factory):
+    """A distilled model of 16 dimensions, sentences, and targets that a static model of theirs makes."""
+    root = tmp_path_factory.mktemp("tokenlearn")
+    student = distilled(teacher_folder, root / "distilled")
+    shard = write_shard(root / "sentences" / "00000.parquet", sentences)
+    model = load_static_model(student)
+    model.embedding = np.random.default_rng(0).normal(size=(len(model.tokens), 24)).astype(np.float32)
+    write_embeddings(shard, model.encode(sentences, normalize=False).astype(np.float16))
+    return root
+
+
+def run(folders, output, width=None):
+    parts = {"student": "distilled", "sentences": "sentences", "embeddings": "sentences"}
+    command = [part for name, folder in parts.items() for part in (f"--{name}", folders / folder)]
+    train_tokenlearn.main([str(part) for part in [*command, "--count", 390, "--seed", 3, "--output", output]])
+    return load_static_model(output)
+
+
+def correlation(model, targets, sentences):
+    """How alike the similarities of a model are to the targets'."""
+    found, wanted = (
+        np.corrcoef(part)[np.triu_indices(len(sentences), 1)] for part in (model.encode(sentences), targets)
+    )
+    return np.corrcoef(found, wanted)[0, 1]
+
+
+@pytest.fixture(scope="module")
+def trained(folders):
+    run(folders, folders / "tokenlearn")
+    return folders / "tokenlearn"
+
+
+def test_it_learns_the_targets_and_says_how(folders, trained, sentences):
+    model = load_static_model(trained)
+    targets = np.load(folders / "sentences" / "00000.npy").astype(np.float32)
+    before = correlation(load_static_model(folders / "distilled"), targets, sentences)
+    assert correlation(model, targets, sentences) > before + 0.1
+    assert model.embedding.shape == (len(model.tokens), 16)
+    report = json.loads((trained / "training.json").read_text())
+    assert report["seed"] == 3
+    assert report["versions"]["tokenlearn"] == "0.2.1"
+    assert report["model_sha256"] == sha256(trained / "model.safetensors")
+
+
+def test_the_same_inputs_give_the_same_bytes(folders, trained, tmp_path):
+    run(folders, tmp_path / "again")
+    assert sha256(tmp_path / "again" / "model.safetensors") == sha256(trained / "model.safetensors")
+
+
+def test_a_teacher_narrower_than_the_model_is_refused(folders, sentences):
+    model = load_static_model(folders / "distilled")
+    with pytest.raises(InputError, match="at least 16 of the teacher's dimensions, found 8"):
+        train_tokenlearn.train_tokenlearn(model, sentences, np.zeros((len(sentences), 8), np.float32), 0, "cpu")
