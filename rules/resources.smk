@@ -45,11 +45,8 @@ def distillation_minutes(wildcards, input):
 
 
 def training_memory(wildcards, input):
-    """Texts and tokens by their number; targets are read by the batch, but for the contrastive loss."""
-    needed = 2000 + MODELS[wildcards.model]["sentences"] / 1000
-    if recipe(wildcards.model)["loss"] == "contrastive":
-        needed += 6 * megabytes(*input.get("embeddings", []))
-    return needed
+    """Texts and tokens by their number; targets are read by the batch."""
+    return 2000 + MODELS[wildcards.model]["sentences"] / 1000
 
 
 def training_minutes(wildcards):

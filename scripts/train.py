@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from model2vec import StaticModel
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lib.command import InputError, run
@@ -169,18 +168,30 @@ def train(
     return best_state["table.weight"].cpu().numpy(), report
 
 
-def teacher_targets(folder: Path, sentences: Path, shards: int, count: int) -> RowsOnDisk:
-    """The teacher's embeddings, ``[rows of the shards, its dimensions]`` float32, less the first ``count``'s mean."""
+def teacher_targets(
+    folder: Path, sentences: Path, shards: int, count: int, dimensions: int | None = None
+) -> RowsOnDisk:
+    """The teacher's embeddings, ``[rows of the shards, its dimensions]`` float32, less the first ``count``'s mean.
+
+    With ``dimensions`` they are reduced to as many principal components, those of the first ``count`` likewise.
+    """
     paths = [shard_path(folder, i, "npy") for i in range(shards)]
-    total, seen = np.zeros(0), 0
+    total, products, seen = np.zeros(0), np.zeros(0), 0
     for i, path in enumerate(paths):
         part = read_embeddings(path, shard_path(sentences, i, "parquet"))[: count - seen]
         if i and part.shape[1] != len(total):
             wanted = f"{len(total)} dimensions, as the first shard's"
             raise InputError(f"{path}: expected {wanted}, found {part.shape[1]}")
         total = part.sum(axis=0, dtype=np.float64) + (total if i else 0)
+        if dimensions is not None:
+            rows = part.astype(np.float32)
+            products = rows.T @ rows + (products.astype(np.float64) if i else 0)
         seen += len(part)
-    return RowsOnDisk(paths, total / seen)
+    mean = total / seen
+    if dimensions is None:
+        return RowsOnDisk(paths, mean)
+    variances, directions = np.linalg.eigh(products / seen - np.outer(mean, mean))
+    return RowsOnDisk(paths, mean, directions[:, np.argsort(-variances, kind="stable")[:dimensions]])
 
 
 def previous_targets(model: StaticModel, sentences: list[str], path: Path) -> RowsOnDisk:
@@ -228,11 +239,9 @@ def main(argv: list[str]) -> None:
         if args.previous:
             wanted = previous_targets(load_static_model(args.previous), sentences, path)
         else:
-            wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count)
+            reduced = model.dim if recipe.loss == "contrastive" else None  # this loss compares with them directly
+            wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
         del sentences
-        if recipe.loss == "contrastive" and wanted.shape[1] != model.dim:
-            everything = wanted[np.arange(args.count)].astype(np.float32)  # this loss holds its targets
-            wanted = PCA(model.dim, svd_solver="covariance_eigh").fit_transform(everything)
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
         vectors, report = train(model.embedding, tokens, offsets, wanted, recipe, device)
     save_static_model(with_vectors(model, vectors), args.output)

@@ -84,15 +84,23 @@ class RowsOnDisk:
     Nothing is mapped, for a mapped page that was read counts as the process's memory.
     """
 
-    def __init__(self, paths: list[Path], mean: np.ndarray | None = None) -> None:
-        """Take the rows of files of the same dtype and width, less a mean where one is given."""
+    def __init__(self, paths: list[Path], mean: np.ndarray | None = None, directions: np.ndarray | None = None) -> None:
+        """Take the rows of files of the same dtype and width.
+
+        Args:
+            paths: npy files, ``[rows, width]``.
+            mean: is subtracted, ``[width]``.
+            directions: what is left is projected on these columns, ``[width, dimensions]``.
+        """
         self.paths = paths
         self.mean = None if mean is None else mean.astype(np.float32)
+        self.directions = None if directions is None else directions.astype(np.float32)
         arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
         self.starts = np.cumsum([0, *map(len, arrays)])
         self.offsets = [array.offset for array in arrays]
         self.dtype = arrays[0].dtype
-        self.shape = (int(self.starts[-1]), arrays[0].shape[1])
+        self.width = arrays[0].shape[1]
+        self.shape = (int(self.starts[-1]), self.width if directions is None else directions.shape[1])
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -100,8 +108,8 @@ class RowsOnDisk:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Some rows in the order asked for, ``[len(rows), dimensions]``; float32 where a mean is taken off."""
-        found = np.empty((len(rows), self.shape[1]), self.dtype)
-        stride = found.itemsize * self.shape[1]
+        found = np.empty((len(rows), self.width), self.dtype)
+        stride = found.itemsize * self.width
         order = np.argsort(rows, kind="stable")
         ends = np.searchsorted(rows[order], self.starts)
         for part, path in enumerate(self.paths):
@@ -111,4 +119,6 @@ class RowsOnDisk:
                 with path.open("rb", buffering=0) as file:
                     for place, position in zip(places.tolist(), where, strict=True):
                         os.preadv(file.fileno(), [found[place]], position)
-        return found if self.mean is None else found.astype(np.float32) - self.mean
+        if self.mean is not None:
+            found = found.astype(np.float32) - self.mean
+        return found if self.directions is None else found @ self.directions

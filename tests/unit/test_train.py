@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers import distilled, write_embeddings, write_shard
 from model2vec import StaticModel
+from sklearn.decomposition import PCA
 
 import train
 from lib.command import InputError
@@ -236,6 +237,15 @@ def test_the_teachers_targets_are_centred_and_in_the_order_asked_for(folders):
     np.testing.assert_allclose(found[order], (rows - rows[:200].mean(0))[order], atol=1e-5)
 
 
+def test_the_teachers_targets_are_reduced_to_principal_components(folders):
+    found = train.teacher_targets(folders, folders, 2, 200, dimensions=5)
+    rows = np.concatenate([np.load(folders / "00000.npy"), np.load(folders / "00001.npy")])[:200].astype(float)
+    expected = PCA(5).fit_transform(rows)
+    reduced = found[np.arange(200)]
+    assert found.shape == (300, 5)
+    np.testing.assert_allclose(np.abs(reduced), np.abs(expected), atol=1e-3)
+
+
 def test_the_targets_of_the_generation_before_are_its_embeddings(folders, sentences, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "SENTENCES_AT_ONCE", 64)
     model = train.load_static_model(folders / "distilled")
@@ -260,17 +270,18 @@ def test_weights_that_are_not_those_that_were_trained_are_refused(folders, tmp_p
         run_main(folders, tmp_path / "next", "--previous", tmp_path / "model")
 
 
-def test_the_teachers_targets_are_read_by_the_batch_and_never_held(tmp_path):
-    for i in range(8):
-        shard = write_shard(tmp_path / f"0000{i}.parquet", [str(row) for row in range(4096)])
+@pytest.mark.parametrize("dimensions", [None, 64])
+def test_the_teachers_targets_are_read_by_the_batch_and_never_held(tmp_path, dimensions):
+    for i in range(12):
+        shard = write_shard(tmp_path / f"{i:05d}.parquet", [str(row) for row in range(4096)])
         write_embeddings(shard, random_rows(4096, 256, seed=i).numpy() + 0.5)
     tracemalloc.start()
     try:
-        found = train.teacher_targets(tmp_path, tmp_path, 8, 8 * 4096)
-        batches = [np.arange(start, start + 1024) for start in range(0, 8 * 4096, 1024)]
+        found = train.teacher_targets(tmp_path, tmp_path, 12, 12 * 4096, dimensions)
+        batches = [np.arange(start, start + 1024) for start in range(0, 12 * 4096, 1024)]
         means = [found[rows].mean(axis=0, dtype=np.float64) for rows in batches]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert np.abs(np.mean(means, axis=0)).max() < 1e-3
-    assert peak < 4 * 4096 * 256 * 2  # four shards of eight
+    assert peak < 6 * 4096 * 256 * 2  # six shards of twelve
