@@ -112,19 +112,17 @@ def model_setting(key):
     return lambda wildcards: MODELS[wildcards.model].get(key)
 
 
-def trained_settings(model):
-    """The settings of a model, or of the trained one that it comes from."""
-    return MODELS[lineage(MODELS, model)[-1]]
-
-
 def sentences_of(model):
     """The number of sentences that a model, or the one that it comes from, was trained on."""
-    return trained_settings(model)["sentences"]
+    return MODELS[lineage(MODELS, model)[-1]]["sentences"]
 
 
 def recipe(model):
-    """The training settings of a model, or of the one that it comes from."""
-    return config["training"] | trained_settings(model).get("training", {})
+    """The training settings of a model; those of the one that it comes from, but for what it says itself."""
+    settings = dict(config["training"])
+    for each in reversed(lineage(MODELS, model)):
+        settings |= MODELS[each].get("training", {})
+    return settings
 
 
 def folder_of_input(name):

@@ -66,10 +66,21 @@ def source_model(wildcards):
     return stage_files(source, released_stage(source))
 
 
-def derivation(wildcards):
+def trains_clusters(wildcards):
+    """Whether the vectors that a derived model's tokens share are trained."""
+    return "clusters" in MODELS[wildcards.model] and recipe(wildcards.model)["epochs"] > 0
+
+
+def derivation_targets(wildcards):
+    """The teacher's embeddings, where vectors that tokens share are trained."""
+    return embedding_shards(wildcards) if trains_clusters(wildcards) else []
+
+
+def derivation(wildcards, input):
     """What makes a model of another one, as options of derive.py."""
     model = MODELS[wildcards.model]
-    return options(dimensions=model.get("dimensions"), clusters=model.get("clusters"))
+    embeddings = str(Path(input.embeddings[0]).parent) if input.embeddings else None
+    return options(dimensions=model.get("dimensions"), clusters=model.get("clusters"), embeddings=embeddings)
 
 
 def count(wildcards):

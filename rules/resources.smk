@@ -46,12 +46,12 @@ def distillation_minutes(wildcards, input):
 
 def training_memory(wildcards, input):
     """Texts and tokens by their number; targets are read by the batch."""
-    return 2000 + MODELS[wildcards.model]["sentences"] / 1000
+    return 2000 + sentences_of(wildcards.model) / 1000
 
 
 def training_minutes(wildcards):
     """Three times what two cores took, by sentences and epochs."""
-    return round(10 + 5e-6 * MODELS[wildcards.model]["sentences"] * recipe(wildcards.model)["epochs"])
+    return round(10 + 5e-6 * sentences_of(wildcards.model) * recipe(wildcards.model)["epochs"])
 
 
 def tokenlearn_memory(wildcards, input):
@@ -64,9 +64,9 @@ def tokenlearn_minutes(wildcards):
     return round(30 + 3e-4 * MODELS[wildcards.model]["sentences"])
 
 
-def derivation_memory(wildcards, input):
-    """The model, and texts by their number."""
-    return 2000 + sentences_of(wildcards.model) / 1000
+def derivation_gpus(wildcards):
+    """A GPU where vectors that tokens share are trained."""
+    return int(trains_clusters(wildcards))
 
 
 def scoring_memory(wildcards, input):

@@ -160,6 +160,7 @@ rule derive:
         lib=library("derive"),
         model=source_model,
         sentences=sentence_shards,
+        embeddings=derivation_targets,
     output:
         multiext("<results>/models/{model}/derived/", *DERIVED_FILES),
     log:
@@ -171,16 +172,19 @@ rule derive:
     priority: 30
     conda:
         "../envs/pipeline.yaml"
-    threads: 2
+    threads: 4
     resources:
-        mem_mb=memory(derivation_memory),
-        runtime=60,
+        gpu=derivation_gpus,
+        mem_mb=memory(training_memory),
+        runtime=training_minutes,
     params:
         model=folder_of_output,
         source=folder_of_input("model"),
         shards=folder_of_input("sentences"),
         sentences=count,
         derivation=derivation,
+        training=training,
     shell:
         "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.shards:q}"
-        " --count {params.sentences} --output {params.model:q} 2>&1 | tee {log:q}"
+        " --count {params.sentences} {params.training:q} --gpu {resources.gpu} --threads {threads}"
+        " --output {params.model:q} 2>&1 | tee {log:q}"

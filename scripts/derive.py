@@ -1,18 +1,27 @@
-"""Derive a model from another one: fewer dimensions by PCA, vectors that tokens share by clustering, or both."""
+"""Derive a model from another one: fewer dimensions by PCA, vectors that tokens share by clustering, or both.
+
+Vectors that tokens share, and the tokens' weights, are trained on the teacher's targets afterwards, as a student is.
+"""
 
 import argparse
 import importlib.metadata
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from model2vec import StaticModel
-from model2vec.model import quantize_model
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 
 from lib.command import InputError, run
 from lib.files import sha256, write_json
 from lib.progress import say
 from lib.shards import read_sample
-from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, with_vectors
+from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, tokenize, with_vectors
+from train import add_options, set_up, teacher_targets, train
+
+KMEANS_ROUNDS = 30
+LIBRARIES = ["model2vec", "numpy", "scikit-learn", "torch"]
 
 
 def covariance(model: StaticModel, sentences: list[str]) -> np.ndarray:
@@ -53,8 +62,16 @@ def reduce(model: StaticModel, sentences: list[str], dimensions: int) -> tuple[S
     return with_vectors(model, vectors), float(variances[kept].sum() / variances.sum())
 
 
-def cluster(model: StaticModel, clusters: int) -> StaticModel:
-    """Let tokens share that many vectors (k-means of their directions) and keep a weight each, their length.
+def cluster(model: StaticModel, clusters: int, counts: np.ndarray) -> StaticModel:
+    """Let tokens share vectors: k-means of their directions, and a weight for each token, its length along its vector.
+
+    A token counts by the root of its frequency and by its squared length. K-means begins from the directions of the
+    tokens that count most, so that these keep a vector of their own, and rarer ones join them.
+
+    Args:
+        model: a static model in floating point.
+        clusters: the number of vectors.
+        counts: how often each token comes in the corpus, ``[tokens]``.
 
     Raises:
         InputError: there are not more tokens than clusters, or tokens share vectors already.
@@ -63,7 +80,26 @@ def cluster(model: StaticModel, clusters: int) -> StaticModel:
         raise InputError("clusters: asked for, but the model that they are to come from has some already")
     if clusters >= len(model.tokens):
         raise InputError(f"clusters: {clusters} asked for, expected fewer than the model's {len(model.tokens)} tokens")
-    return quantize_model(model, vocabulary_quantization=clusters)
+    vectors = model.embedding.astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1)
+    directions = vectors / np.maximum(lengths, 1e-12)[:, None]
+    importance = np.sqrt(counts + 1) * lengths**2
+    first = directions[np.argsort(-importance, kind="stable")[:clusters]]
+    with threadpool_limits(limits=1):  # several threads add up in an order that differs from run to run
+        found = KMeans(clusters, init=first, n_init=1, max_iter=KMEANS_ROUNDS).fit(directions, sample_weight=importance)
+    centres = found.cluster_centers_
+    shared = centres[found.labels_]
+    weights = (vectors * shared).sum(axis=1) / np.maximum((shared**2).sum(axis=1), 1e-12)
+    mapping = found.labels_.astype(np.uint16 if clusters <= 2**16 else np.int32)
+    return StaticModel(
+        centres,
+        model.tokenizer,
+        config=model.config,
+        normalize=True,
+        weights=weights,
+        token_mapping=mapping,
+        max_length=model.max_length,
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -74,24 +110,35 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--clusters", type=int, help="vectors that the tokens share; a vector a token by default")
     parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
     parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    parser.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards, to train clusters on")
+    add_options(parser)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
+    recipe, device = set_up(args)
 
-    model, kept = load_static_model(args.model), None
+    model, kept, training = load_static_model(args.model), None, {}
+    sentences, shards = read_sample(args.sentences, args.count)
     if args.dimensions:
-        model, kept = reduce(model, read_sample(args.sentences, args.count)[0], args.dimensions)
+        model, kept = reduce(model, sentences, args.dimensions)
         say(f"derive: {args.dimensions} dimensions keep {100 * kept:.1f} % of the sentence embeddings' variance")
     if args.clusters:
-        model = cluster(model, args.clusters)
+        tokens, offsets = tokenize(model, sentences)
+        model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)))
         say(f"derive: {len(model.tokens):,} tokens share {len(model.embedding):,} vectors")
+        if args.embeddings:
+            reduced = model.dim if recipe.loss == "contrastive" else None
+            wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
+            model, training = train(model, tokens, offsets, wanted, recipe, device)
+            training = {"recipe": asdict(recipe), "device": device} | training
     save_static_model(model, args.output)
     report = {
         "dimensions": model.dim,
         "variance_kept": kept,
         "clusters": args.clusters,
+        "training": training,
         "from_sha256": sha256(args.model / "model.safetensors"),
         "model_sha256": sha256(args.output / "model.safetensors"),
-        "versions": {name: importlib.metadata.version(name) for name in ["model2vec", "numpy", "scikit-learn"]},
+        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
     write_json(args.output / "derivation.json", report)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from model2vec import StaticModel
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from lib.command import InputError, run
 from lib.device import job_device
@@ -41,16 +42,44 @@ class Recipe:
     seed: int
 
 
-class Student(torch.nn.Module):
-    """A table of token vectors, averaged over a sentence's tokens; in a contrastive training, with a linear head."""
+class SharedTable(torch.nn.Module):
+    """A table whose rows several tokens share, each token with a weight of its own; averaged over a sentence's tokens.
 
-    def __init__(self, vectors: np.ndarray, head: bool) -> None:
+    Rows and weights are learned; which token has which row is not.
+    """
+
+    def __init__(self, vectors: np.ndarray, weights: np.ndarray, mapping: np.ndarray) -> None:
         super().__init__()
-        self.table = torch.nn.EmbeddingBag.from_pretrained(
-            torch.tensor(vectors, dtype=torch.float32), freeze=False, mode="mean", sparse=True, include_last_offset=True
+        self.weight = torch.nn.Parameter(torch.tensor(vectors, dtype=torch.float32))
+        self.weights = torch.nn.Parameter(torch.tensor(weights, dtype=torch.float32))
+        self.register_buffer("mapping", torch.tensor(mapping, dtype=torch.int64))
+
+    def forward(self, tokens: Tensor, offsets: Tensor) -> Tensor:
+        """Average sentences given as flat token ids and the places where each begins."""
+        total = embedding_bag(
+            self.mapping[tokens],
+            self.weight,
+            offsets,
+            mode="sum",
+            per_sample_weights=self.weights[tokens],
+            include_last_offset=True,
         )
-        dimensions = vectors.shape[1]
-        self.head = torch.nn.Linear(dimensions, dimensions) if head else torch.nn.Identity()
+        return total / offsets.diff()[:, None]
+
+
+class Student(torch.nn.Module):
+    """A static model: a table, averaged over a sentence's tokens; in a contrastive training, with a linear head."""
+
+    def __init__(self, model: StaticModel, head: bool) -> None:
+        super().__init__()
+        if model.token_mapping is not None:
+            self.table = SharedTable(model.embedding, model.weights, model.token_mapping)
+        else:
+            vectors = torch.tensor(model.embedding, dtype=torch.float32)
+            self.table = torch.nn.EmbeddingBag.from_pretrained(
+                vectors, freeze=False, mode="mean", sparse=True, include_last_offset=True
+            )
+        self.head = torch.nn.Linear(model.dim, model.dim) if head else torch.nn.Identity()
 
     def forward(self, tokens: Tensor, offsets: Tensor) -> Tensor:
         """Embed sentences given as flat token ids and the places where each begins: ``[sentences, dimensions]``."""
@@ -72,20 +101,20 @@ def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def train(
-    vectors: np.ndarray,
+    model: StaticModel,
     tokens: np.ndarray,
     offsets: np.ndarray,
     targets: np.ndarray | RowsOnDisk,
     recipe: Recipe,
     device: str,
-) -> tuple[np.ndarray, dict]:
-    """Train token vectors so that their means have the targets' neighbourhoods.
+) -> tuple[StaticModel, dict]:
+    """Train a model's vectors so that their means have the targets' neighbourhoods.
 
-    Adam on the rows of the table that a batch touches (sparse), the learning rate decayed linearly to nothing; the
-    vectors of the best epoch, by the loss on held-out sentences, are returned.
+    Adam on the rows of the table that a batch touches (sparse), or on all where tokens share rows; the learning rate
+    decayed linearly to nothing; the vectors of the best epoch, by the loss on held-out sentences, are returned.
 
     Args:
-        vectors: ``[tokens of the vocabulary, dimensions]`` float32 to begin with.
+        model: what to begin from, float32; it stays as it is.
         tokens: flat token ids of all sentences.
         offsets: where each sentence begins in ``tokens``, and the end.
         targets: ``[sentences, target dimensions]`` float16 or float32.
@@ -93,7 +122,7 @@ def train(
         device: ``cpu`` or ``cuda``.
 
     Returns:
-        The trained vectors, ``[tokens, dimensions]`` float32, and a report: curve and stop reason.
+        The trained model, and a report: curve and stop reason.
 
     Raises:
         InputError: there are too few sentences for one batch, or the loss is not finite.
@@ -108,10 +137,11 @@ def train(
     if len(training) < recipe.batch_size:
         raise InputError(f"training.batch_size: {recipe.batch_size}, expected at most the {len(training)} sentences")
 
-    student = Student(vectors, head=recipe.loss == "contrastive").to(device)
-    sparse = torch.optim.SparseAdam(list(student.table.parameters()), lr=recipe.learning_rate)
-    dense = list(student.head.parameters())
-    optimizers = [sparse] + ([torch.optim.AdamW(dense, lr=recipe.learning_rate)] if dense else [])
+    student = Student(model, head=recipe.loss == "contrastive").to(device)
+    adam = torch.optim.Adam if isinstance(student.table, SharedTable) else torch.optim.SparseAdam
+    optimizers = [adam(list(student.table.parameters()), lr=recipe.learning_rate)]
+    if dense := list(student.head.parameters()):
+        optimizers.append(torch.optim.AdamW(dense, lr=recipe.learning_rate))
     steps = recipe.epochs * (len(training) // recipe.batch_size)
     schedules = [torch.optim.lr_scheduler.LinearLR(o, 1.0, 1e-3, total_iters=steps) for o in optimizers]
 
@@ -165,7 +195,8 @@ def train(
             stop = "patience"
             break
     report = {"curve": curve, "stop": stop, "train_sentences": len(training), "validation_sentences": kept}
-    return best_state["table.weight"].cpu().numpy(), report
+    trained = {name: values.cpu().numpy() for name, values in best_state.items()}
+    return with_vectors(model, trained["table.weight"], trained.get("table.weights")), report
 
 
 def teacher_targets(
@@ -205,15 +236,8 @@ def previous_targets(model: StaticModel, sentences: list[str], path: Path) -> Ro
     return RowsOnDisk([path])
 
 
-def main(argv: list[str]) -> None:
-    """Train one model."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
-    targets = parser.add_mutually_exclusive_group(required=True)
-    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards")
-    targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a training: the recipe's, GPUs and threads."""
     parser.add_argument("--loss", choices=["similarity", "contrastive"], required=True)
     parser.add_argument("--temperature", type=float, required=True)
     parser.add_argument("--similarity-weight", type=float, required=True)
@@ -224,13 +248,29 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
-    args = parser.parse_args(argv)
+
+
+def set_up(args: argparse.Namespace) -> tuple[Recipe, str]:
+    """The recipe of ``add_options`` and the device to train on, PyTorch set to be deterministic."""
     torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
-    device = job_device(args.gpu)
-    recipe = Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__})
+    return Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__}), job_device(args.gpu)
+
+
+def main(argv: list[str]) -> None:
+    """Train one model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
+    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    targets = parser.add_mutually_exclusive_group(required=True)
+    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards")
+    targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
+    add_options(parser)
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    recipe, device = set_up(args)
 
     model = load_static_model(args.student)
     sentences, shards = read_sample(args.sentences, args.count)
@@ -243,8 +283,8 @@ def main(argv: list[str]) -> None:
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
         del sentences
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
-        vectors, report = train(model.embedding, tokens, offsets, wanted, recipe, device)
-    save_static_model(with_vectors(model, vectors), args.output)
+        trained, report = train(model, tokens, offsets, wanted, recipe, device)
+    save_static_model(trained, args.output)
     report |= {
         "recipe": asdict(recipe),
         "targets": "previous generation" if args.previous else "teacher",

@@ -169,6 +169,8 @@ def check_meaning(config: dict, sources: str) -> None:
             check_derived(config["models"], name)
             continue
         batch_size = (config["training"] | model.get("training", {}))["batch_size"]
+        if (config["training"] | model.get("training", {}))["epochs"] < 1:
+            raise InputError(f"models.{name}: 0 epochs, expected at least 1")
         training = model["sentences"] - held_out(model["sentences"])
         if batch_size > training:
             raise InputError(

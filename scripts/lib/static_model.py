@@ -84,14 +84,20 @@ def save_static_model(model: StaticModel, folder: Path) -> None:
         (temporary / "model.safetensors").chmod((temporary / "config.json").stat().st_mode)
 
 
-def with_vectors(model: StaticModel, vectors: np.ndarray) -> StaticModel:
-    """The same model with other vectors, ``[rows of its table, dimensions]`` float32, of unit-length sentences."""
+def with_vectors(model: StaticModel, vectors: np.ndarray, weights: np.ndarray | None = None) -> StaticModel:
+    """The same model with other vectors, of unit-length sentences.
+
+    Args:
+        model: what to change.
+        vectors: ``[rows of its table, dimensions]`` float32.
+        weights: other weights, ``[tokens]`` float32; the model's own by default.
+    """
     return StaticModel(
         vectors,
         model.tokenizer,
         config={**model.config, "hidden_dim": int(vectors.shape[1])},
         normalize=True,
-        weights=model.weights,
+        weights=model.weights if weights is None else weights,
         token_mapping=model.token_mapping,
         max_length=model.max_length,
     )

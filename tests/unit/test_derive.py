@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import distilled, write_shard
+from helpers import distilled, write_embeddings, write_shard
 
 import derive
 import quantize
@@ -18,9 +18,14 @@ def model_folder(teacher_folder, tmp_path_factory):
     return distilled(teacher_folder, tmp_path_factory.mktemp("model") / "distilled")
 
 
+RECIPE = {"loss": "similarity", "temperature": 0.1, "similarity-weight": 1, "batch-size": 32, "seed": 0}
+RECIPE |= {"learning-rate": 0.01, "epochs": 3, "patience": 3}
+
+
 def run(model_folder, sentences, output, *arguments):
     shard = write_shard(output.parent / "sentences" / "00000.parquet", sentences)
     command = ["--model", model_folder, "--sentences", shard.parent, "--count", len(sentences), "--output", output]
+    command += [part for option, value in RECIPE.items() for part in (f"--{option}", value)]
     derive.main([str(part) for part in [*command, *arguments]])
     return load_static_model(output), json.loads((output / "derivation.json").read_text())
 
@@ -55,6 +60,30 @@ def test_clusters_share_vectors_and_keep_a_weight_a_token(model_folder, sentence
     assert report["clusters"] == 150
     original = load_static_model(model_folder)
     assert (model.encode(sentences) * original.encode(sentences)).sum(axis=1).mean() > 0.9
+
+
+def test_the_tokens_that_count_most_keep_a_vector_of_their_own(model_folder):
+    model = load_static_model(model_folder)
+    frequent = np.arange(5, len(model.tokens), 10)
+    counts = np.zeros(len(model.tokens), dtype=int)
+    counts[frequent] = 1_000_000
+    clustered = derive.cluster(model, 100, counts)
+    shared = clustered.embedding[clustered.token_mapping]
+    assert quantize.cosines(model.embedding, shared)[frequent].min() > 0.999
+    assert quantize.cosines(model.embedding, shared).min() < 0.9
+
+
+def test_shared_vectors_are_trained_on_the_teachers_targets(model_folder, sentences, tmp_path):
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences)
+    targets = load_static_model(model_folder).encode(sentences, normalize=False)
+    write_embeddings(shard, targets.astype(np.float16))
+    plain, _ = run(model_folder, sentences, tmp_path / "plain", "--clusters", 30)
+    options = ["--clusters", 30, "--embeddings", shard.parent, "--learning-rate", 0.002, "--epochs", 8]
+    model, report = run(model_folder, sentences, tmp_path / "derived", *options)
+    losses = [point["validation_loss"] for point in report["training"]["curve"]]
+    assert min(losses) < 0.9 * losses[0]
+    assert (model.token_mapping == plain.token_mapping).all()
+    assert report["training"]["recipe"]["epochs"] == 8
 
 
 def test_both_and_int8_of_them(model_folder, sentences, tmp_path):

@@ -12,6 +12,9 @@ import torch
 from helpers import distilled, write_embeddings, write_shard
 from model2vec import StaticModel
 from sklearn.decomposition import PCA
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 
 import train
 from lib.command import InputError
@@ -73,20 +76,56 @@ def test_batches_are_whole():
 
 def test_the_student_is_the_mean_of_its_token_vectors():
     vectors = np.arange(8, dtype=np.float32).reshape(4, 2)
-    found = train.Student(vectors, head=False)(torch.tensor([0, 1, 3]), torch.tensor([0, 2, 3]))
+    found = train.Student(static_model(vectors), head=False)(torch.tensor([0, 1, 3]), torch.tensor([0, 2, 3]))
     assert found.tolist() == [[1, 2], [6, 7]]
+
+
+def test_a_student_of_shared_vectors_embeds_as_model2vec_does(data):
+    model = shared_model()
+    tokens, offsets = data[1:3]
+    found = train.Student(model, head=False)(*train.gather(tokens, offsets, np.arange(200)))
+    sentences = [" ".join(f"t{token}" for token in tokens[a:b]) for a, b in itertools.pairwise(offsets)]
+    np.testing.assert_allclose(found.detach(), model.encode(sentences, normalize=False), atol=1e-5)
+
+
+def test_shared_vectors_and_weights_learn_and_stay_shared(data):
+    model = shared_model()
+    trained, report = train.train(model, *data[1:], replace(RECIPE, epochs=6), "cpu")
+    losses = [point["validation_loss"] for point in report["curve"]]
+    assert losses[-1] < 0.9 * losses[0]
+    assert (trained.token_mapping == model.token_mapping).all()
+    assert trained.embedding.shape == (20, 8)
+    assert not np.allclose(trained.embedding, model.embedding)
+    assert not np.allclose(trained.weights, model.weights)
+
+
+def static_model(vectors, **shared):
+    """A model over the words t0, t1, … of these vectors."""
+    count = len(shared.get("token_mapping", vectors))
+    tokenizer = Tokenizer(WordLevel({f"t{i}": i for i in range(count)}))
+    tokenizer.pre_tokenizer = Whitespace()
+    return StaticModel(vectors, tokenizer, normalize=True, **shared)
+
+
+def shared_model():
+    """A model whose 50 tokens share 20 vectors."""
+    chance = np.random.default_rng(1)
+    weights = chance.uniform(0.5, 2, size=50).astype(np.float32)
+    vectors = chance.normal(size=(20, 8)).astype(np.float32)
+    return static_model(vectors, weights=weights, token_mapping=np.arange(50) % 20)
 
 
 @pytest.fixture(scope="module")
 def data():
-    """Made token ids of 200 sentences over 50 tokens, targets that depend on them, and vectors to begin with."""
+    """A model of 50 tokens, token ids of 200 sentences, and targets that depend on them."""
     chance = np.random.default_rng(0)
     lengths = chance.integers(3, 9, size=200)
     tokens = chance.integers(0, 50, size=lengths.sum())
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     truth = chance.normal(size=(50, 12))
     targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
-    return chance.normal(size=(50, 8)).astype(np.float32), tokens, offsets, targets.astype(np.float16)
+    model = static_model(chance.normal(size=(50, 8)).astype(np.float32))
+    return model, tokens, offsets, targets.astype(np.float16)
 
 
 def trained(data, **changes):
@@ -95,9 +134,9 @@ def trained(data, **changes):
 
 @pytest.mark.parametrize("loss", ["similarity", "contrastive"])
 def test_the_held_out_loss_falls(data, loss):
-    vectors, tokens, offsets, targets = data
+    model, tokens, offsets, targets = data
     targets = targets[:, :8] if loss == "contrastive" else targets
-    _, report = train.train(vectors, tokens, offsets, targets, replace(RECIPE, loss=loss, epochs=6), "cpu")
+    _, report = train.train(model, tokens, offsets, targets, replace(RECIPE, loss=loss, epochs=6), "cpu")
     losses = [point["validation_loss"] for point in report["curve"]]
     assert losses[-1] < 0.9 * losses[0]
     assert [point["epoch"] for point in report["curve"]] == list(range(7))
@@ -107,22 +146,22 @@ def test_the_held_out_loss_falls(data, loss):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data):
     first, again, other = (trained(data, seed=seed)[0] for seed in [1, 1, 2])
-    assert first.tobytes() == again.tobytes()
-    assert first.tobytes() != other.tobytes()
-    assert first.shape == data[0].shape and first.dtype == np.float32
+    assert first.embedding.tobytes() == again.embedding.tobytes()
+    assert first.embedding.tobytes() != other.embedding.tobytes()
+    assert first.embedding.shape == data[0].embedding.shape and first.embedding.dtype == np.float32
 
 
 def test_what_it_begins_with_is_not_changed(data):
-    before = data[0].copy()
+    before = data[0].embedding.copy()
     trained(data)
-    assert (data[0] == before).all()
+    assert (data[0].embedding == before).all()
 
 
 def test_sentences_without_tokens_are_left_out(data):
-    vectors, tokens, offsets, targets = data
+    model, tokens, offsets, targets = data
     offsets = np.concatenate([offsets, [offsets[-1]] * 30])
     wild = np.full((30, targets.shape[1]), np.nan, dtype=np.float16)
-    _, report = train.train(vectors, tokens, offsets, np.concatenate([targets, wild]), RECIPE, "cpu")
+    _, report = train.train(model, tokens, offsets, np.concatenate([targets, wild]), RECIPE, "cpu")
     assert report["train_sentences"] + report["validation_sentences"] == 200
     assert np.isfinite(report["curve"][-1]["validation_loss"])
 
@@ -134,16 +173,16 @@ def test_a_batch_larger_than_the_data_is_refused(data):
 
 @pytest.mark.parametrize("count", [8, 19])
 def test_too_few_sentences_to_compare_held_out_ones_are_refused(data, count):
-    vectors, tokens, offsets, targets = data
+    model, tokens, offsets, targets = data
     with pytest.raises(InputError, match=f"expected at least 20 sentences with tokens, found {count}"):
-        train.train(vectors, tokens, offsets[: count + 1], targets[:count], replace(RECIPE, batch_size=4), "cpu")
+        train.train(model, tokens, offsets[: count + 1], targets[:count], replace(RECIPE, batch_size=4), "cpu")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_loss_that_is_not_finite_is_refused(data):
-    vectors, tokens, offsets, targets = data
+    model, tokens, offsets, targets = data
     with pytest.raises(InputError, match="the loss is not finite after epoch 1"):
-        train.train(vectors, tokens, offsets, np.full_like(targets, np.nan), RECIPE, "cpu")
+        train.train(model, tokens, offsets, np.full_like(targets, np.nan), RECIPE, "cpu")
 
 
 def test_patience_stops_and_the_best_epoch_is_kept(data):
@@ -153,10 +192,10 @@ def test_patience_stops_and_the_best_epoch_is_kept(data):
     truth = chance.normal(size=(50, 12)).astype(np.float32)
     targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
     recipe = replace(RECIPE, epochs=9, patience=2, learning_rate=0.1)
-    found, report = train.train(truth, tokens, offsets, targets, recipe, "cpu")
+    found, report = train.train(static_model(truth), tokens, offsets, targets, recipe, "cpu")
     assert report["stop"] == "patience"
     assert report["curve"][-1]["epoch"] == 2
-    assert (found == truth).all()
+    assert (found.embedding == truth).all()
 
 
 @pytest.fixture(scope="module")
