@@ -5,6 +5,7 @@
 #        <results>/tasks/{task}.arrow                        a custom task's splits
 #        <results>/mteb/results/{model}/{stage}/{task}.json        the score of a stage
 #        <results>/mteb/results/{baseline}/baseline/{task}.json    the score of a baseline
+#        <results>/mteb/resampled/{model}/{stage}.parquet        a bootstrap of its scores, and of a baseline's
 #        <results>/mteb/kept/{model}/{stage}/                    undeclared: scores under a hash of all they follow from
 #        <results>/mteb/results/{model}/{stage}/model_meta.json    whose they are; so mteb reads the folder as its own
 
@@ -60,7 +61,8 @@ rule evaluate_model:
         model=scored_model,
         tasks=[task_path(task) for task in TASKS],
     output:
-        expand("<results>/mteb/results/{{model}}/{{stage}}/{task}.json", task=TASKS),
+        scores=expand("<results>/mteb/results/{{model}}/{{stage}}/{task}.json", task=TASKS),
+        resampled="<results>/mteb/resampled/{model}/{stage}.parquet",
     log:
         "<logs>/evaluate/{model}/{stage}.log",
     benchmark:
@@ -77,10 +79,11 @@ rule evaluate_model:
         scores=folder_of_output,
         kept="<results>/mteb/kept/{model}/{stage}",
         custom=custom_types,
+        seed=config["evaluation"]["seed"],
     shell:
         "python {input.script:q} --model {params.model:q} --name {wildcards.model} --revision {wildcards.stage}"
         " --tasks {input.tasks:q} --custom {params.custom:q} --threads {threads} --kept {params.kept:q}"
-        " --output {params.scores:q} 2>&1 | tee {log:q}"
+        " --seed {params.seed} --resampled {output.resampled:q} --output {params.scores:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_baseline:
@@ -92,7 +95,8 @@ rule evaluate_baseline:
         files=baseline_files,
         tasks=[task_path(task) for task in TASKS],
     output:
-        expand("<results>/mteb/results/{{baseline}}/baseline/{task}.json", task=TASKS),
+        scores=expand("<results>/mteb/results/{{baseline}}/baseline/{task}.json", task=TASKS),
+        resampled="<results>/mteb/resampled/{baseline}/baseline.parquet",
     log:
         "<logs>/evaluate/{baseline}/baseline.log",
     benchmark:
@@ -108,10 +112,12 @@ rule evaluate_baseline:
         scores=folder_of_output,
         kept="<results>/mteb/kept/{baseline}/baseline",
         custom=custom_types,
+        seed=config["evaluation"]["seed"],
     shell:
         "python {input.script:q} --model {input.model:q} --name {wildcards.baseline} --revision baseline"
         " --tasks {input.tasks:q} --custom {params.custom:q} --gpu {resources.gpu} --threads {threads}"
-        " --kept {params.kept:q} --output {params.scores:q} 2>&1 | tee {log:q}"
+        " --kept {params.kept:q} --seed {params.seed} --resampled {output.resampled:q} --output {params.scores:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule model_metas:

@@ -62,16 +62,16 @@ def reduce(model: StaticModel, sentences: list[str], dimensions: int) -> tuple[S
     return with_vectors(model, vectors), float(variances[kept].sum() / variances.sum())
 
 
-def cluster(model: StaticModel, clusters: int, counts: np.ndarray) -> StaticModel:
+def cluster(model: StaticModel, clusters: int, counts: np.ndarray, seed: int) -> StaticModel:
     """Let tokens share vectors: k-means of their directions, and a weight for each token, its length along its vector.
 
-    A token counts by the root of its frequency and by its squared length. K-means begins from the directions of the
-    tokens that count most, so that these keep a vector of their own, and rarer ones join them.
+    A token counts by the root of its frequency and by its squared length. K-means begins as k-means++ does.
 
     Args:
         model: a static model in floating point.
         clusters: the number of vectors.
         counts: how often each token comes in the corpus, ``[tokens]``.
+        seed: of k-means' beginning.
 
     Raises:
         InputError: there are not more tokens than clusters, or tokens share vectors already.
@@ -84,9 +84,10 @@ def cluster(model: StaticModel, clusters: int, counts: np.ndarray) -> StaticMode
     lengths = np.linalg.norm(vectors, axis=1)
     directions = vectors / np.maximum(lengths, 1e-12)[:, None]
     importance = np.sqrt(counts + 1) * lengths**2
-    first = directions[np.argsort(-importance, kind="stable")[:clusters]]
     with threadpool_limits(limits=1):  # several threads add up in an order that differs from run to run
-        found = KMeans(clusters, init=first, n_init=1, max_iter=KMEANS_ROUNDS).fit(directions, sample_weight=importance)
+        found = KMeans(clusters, n_init=1, max_iter=KMEANS_ROUNDS, random_state=seed).fit(
+            directions, sample_weight=importance
+        )
     centres = found.cluster_centers_
     shared = centres[found.labels_]
     weights = (vectors * shared).sum(axis=1) / np.maximum((shared**2).sum(axis=1), 1e-12)
@@ -123,7 +124,7 @@ def main(argv: list[str]) -> None:
         say(f"derive: {args.dimensions} dimensions keep {100 * kept:.1f} % of the sentence embeddings' variance")
     if args.clusters:
         tokens, offsets = tokenize(model, sentences)
-        model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)))
+        model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)), recipe.seed)
         say(f"derive: {len(model.tokens):,} tokens share {len(model.embedding):,} vectors")
         if args.embeddings:
             reduced = model.dim if recipe.loss == "contrastive" else None

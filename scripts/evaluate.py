@@ -1,4 +1,4 @@
-"""Score one model on tasks with mteb, in one process, and keep mteb's own JSON of each.
+"""Score one model on tasks with mteb, in one process, and keep mteb's own JSON of each, and a bootstrap of its score.
 
 A score is kept at once, under a hash of all that it follows from; a run that was interrupted, in which a task failed,
 or to which a task was added, scores only what it lacks.
@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,10 +20,12 @@ from typing import Any
 
 import mteb
 import numpy as np
+import polars
 import torch
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.models.abs_encoder import AbsEncoder
+from mteb.results import TaskResult
 from torch.utils.data import DataLoader
 
 from lib.command import InputError, first_line, run
@@ -30,6 +33,7 @@ from lib.device import job_device
 from lib.files import replacing, sha256
 from lib.model_folder import is_static_model
 from lib.progress import progress, say
+from lib.resample import average_precision, mean, resampled, spearman
 from lib.static_model import REPORTS, load_static_model
 from lib.tasks import load_task
 
@@ -104,26 +108,77 @@ def code_hash() -> str:
     return own + "".join(importlib.metadata.version(name) for name in LIBRARIES)
 
 
-def kept_path(folder: Path, data: Path, *parts: str | None) -> Path:
+def kept_path(folder: Path, data: Path, *parts: object) -> Path:
     """Where a task's score is kept: under a hash of its data and of ``parts``."""
     key = hashlib.sha256("\n".join([sha256(data), *map(str, parts)]).encode()).hexdigest()
     return folder / f"{data.stem}-{key[:16]}.json"
 
 
-def score(task: AbsTask, encoder: Encoder, path: Path) -> None:
-    """Score a model on a task and write mteb's JSON, in place of what was kept of the same task.
+def gold(task: AbsTask, subset: str, split: str, column: str) -> np.ndarray:
+    """A column of a task's data; some pair classifications hold all their rows in one."""
+    data = task.dataset if split in task.dataset else task.dataset[subset]
+    values = data[split][column]
+    return np.array(values[0] if len(values) == 1 else values)
+
+
+def resample(task: AbsTask, result: TaskResult, predictions: dict, seed: int) -> np.ndarray:
+    """The main score over items drawn with return: the pairs of STS and pair classification; of classification the
+    experiments that mteb makes, each with a training sample of its own.
+
+    Args:
+        task: what was scored.
+        result: mteb's scores.
+        predictions: mteb's similarities of pairs, by subset and split; nothing where it classified.
+        seed: of the draws, the same for all models.
+
+    Returns:
+        ``[RESAMPLES]`` float64: each the mean over subsets, like the score itself.
+    """
+    found = []
+    for split, subsets in result.scores.items():
+        for scores in subsets:
+            name = scores["hf_subset"]
+            if task.metadata.type == "Classification":
+                values = np.array([each[task.metadata.main_score] for each in scores["scores_per_experiment"]])
+                statistic = mean(values)
+            elif task.metadata.type == "STS":
+                values = np.array(predictions[name][split]["cosine_scores"])
+                statistic = spearman(values, gold(task, name, split, "score"))
+            else:
+                values = predictions[name][split]
+                signs = {"cosine_scores": 1, "dot_scores": 1, "euclidean_distances": -1, "manhattan_distances": -1}
+                best = max(signs, key=lambda kind: scores[f"{kind.split('_')[0]}_ap"])  # mteb's max_ap is of the best
+                values = signs[best] * np.array(values[best])
+                statistic = average_precision(values, gold(task, name, split, task.label_column_name))
+            found.append(resampled(statistic, len(values), seed))
+    return np.mean(found, axis=0)
+
+
+def score(task: AbsTask, encoder: Encoder, path: Path, seed: int) -> None:
+    """Score a model on a task; write mteb's JSON, and the bootstrap beside it, in place of what was kept of the task.
 
     Raises:
         InputError: the score is not finite.
     """
-    result = mteb.evaluate(
-        encoder, task, cache=None, overwrite_strategy="always", show_progress_bar=False, co2_tracker=False
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = mteb.evaluate(
+            encoder,
+            task,
+            cache=None,
+            overwrite_strategy="always",
+            prediction_folder=None if task.metadata.type == "Classification" else folder,
+            show_progress_bar=False,
+            co2_tracker=False,
+        )
+        files = list(Path(folder).iterdir())
+        predictions = json.loads(files[0].read_text(encoding="utf-8")) if files else {}
     (task_result,) = result.task_results
     name, value = task.metadata.name, task_result.get_score()
     if not np.isfinite(value):
         raise InputError(f"task {name}: expected a score, found {value}; are its ratings equal?")
-    obsolete = list(path.parent.glob(f"{glob.escape(name)}-{'?' * 16}.json"))
+    obsolete = list(path.parent.glob(f"{glob.escape(name)}-{'?' * 16}.*"))
+    with replacing(path.with_suffix(".npy")) as temporary, temporary.open("wb") as file:
+        np.save(file, resample(task, task_result, predictions, seed))
     with replacing(path) as temporary:
         task_result.to_disk(temporary)
     for other in obsolete:
@@ -142,20 +197,22 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--custom", type=json.loads, default={}, help="JSON: the types of custom tasks, by name")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, required=True, help="of the bootstrap")
     parser.add_argument("--kept", type=Path, required=True, help="the folder of scores that were had before")
+    parser.add_argument("--resampled", type=Path, required=True, help="the parquet of resampled scores to write")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write <task>.json files into")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     device = job_device(args.gpu)
     follows = [model_hash(args.model), code_hash(), args.name, args.revision]
-    kept = {data: kept_path(args.kept, data, *follows, args.custom.get(data.stem)) for data in args.tasks}
+    kept = {data: kept_path(args.kept, data, *follows, args.seed, args.custom.get(data.stem)) for data in args.tasks}
     missing = [data for data, path in kept.items() if not path.exists()]
     failed = []
     if missing:
         encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
     for data in progress(missing, len(missing), "evaluate", "tasks"):
         try:
-            score(load_task(data.stem, data, args.custom.get(data.stem)), encoder, kept[data])
+            score(load_task(data.stem, data, args.custom.get(data.stem)), encoder, kept[data], args.seed)
         except InputError as error:
             failed.append(str(error))
         except Exception:
@@ -163,6 +220,9 @@ def main(argv: list[str]) -> None:
             failed.append(f"task {data.stem}: see above")
     if failed:
         raise InputError(f"{'; '.join(failed)} (the other {len(kept) - len(failed)} tasks' scores are kept)")
+    with replacing(args.resampled) as temporary:
+        scores = {data.stem: np.load(path.with_suffix(".npy")) for data, path in kept.items()}
+        polars.DataFrame(scores).write_parquet(temporary)
     for data, path in kept.items():
         with replacing(args.output / f"{data.stem}.json") as temporary:
             shutil.copyfile(path, temporary)

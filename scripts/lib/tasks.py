@@ -82,6 +82,11 @@ def mteb_task(name: str) -> AbsTask:
         raise InputError(f"evaluation.tasks: {name!r}: expected a test split, found {task.metadata.eval_splits}")
     if task.metadata.type not in TYPES:
         raise InputError(f"evaluation.tasks: {name!r} is of type {task.metadata.type}, expected one of {list(TYPES)}")
+    if task.metadata.main_score != TYPES[task.metadata.type][1]:
+        raise InputError(
+            f"evaluation.tasks: {name!r} is scored by {task.metadata.main_score}, expected "
+            f"{TYPES[task.metadata.type][1]}, as the other tasks of its type"
+        )
     return task
 
 

@@ -5,6 +5,7 @@ import shutil
 import tracemalloc
 
 import numpy as np
+import polars
 import pytest
 from conftest import TOPICS, made_sentences
 from datasets import Dataset, DatasetDict
@@ -35,6 +36,7 @@ def scores(model_folder, output, custom, *tasks, kept=None):
     """Evaluate a model and return the main score of each task."""
     command = ["--model", model_folder, "--name", "m", "--revision", "distilled", "--tasks", *tasks]
     command += ["--custom", json.dumps(custom), "--kept", kept or output / "kept", "--output", output]
+    command += ["--seed", 42, "--resampled", output.with_suffix(".parquet")]
     evaluate.main([str(part) for part in command])
     found = {}
     for path in output.glob("*.json"):
@@ -63,6 +65,27 @@ def test_classification_learns_from_the_train_split_and_repeats(model_folder, tm
     assert scores(model_folder, tmp_path / "second", {"Made": "Classification"}, data) == first
 
 
+@pytest.mark.parametrize("task_type", ["STS", "Classification", "PairClassification"])
+def test_resampled_scores_scatter_around_the_score(task_type, model_folder, tmp_path):
+    texts, topics = zip(*made_sentences(160), strict=True)
+    labels = [list(TOPICS).index(topic) for topic in topics]
+    rows = {"sentence1": texts[:80], "sentence2": texts[80:]}
+    alike = [int(a == b) for a, b in zip(topics[:80], topics[80:], strict=True)]
+    splits = {
+        "STS": {"test": rows | {"score": list(map(float, alike))}},
+        "PairClassification": {"test": rows | {"labels": alike}},
+        "Classification": {
+            name: {"text": texts[i::2], "label": labels[i::2]} for i, name in enumerate(["train", "test"])
+        },
+    }
+    data = write_task(tmp_path / "Made.arrow", **splits[task_type])
+    found = scores(model_folder, tmp_path / "out", {"Made": task_type}, data)["Made"]
+    resampled = polars.read_parquet(tmp_path / "out.parquet")["Made"].to_numpy()
+    assert resampled.shape == (1000,)
+    assert 0 < resampled.std() < 0.2
+    assert abs(resampled.mean() - found) < 0.3 * resampled.std()
+
+
 @pytest.fixture
 def three(tmp_path):
     """Three tasks; the second cannot be scored, for its ratings are equal."""
@@ -79,7 +102,7 @@ def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_fol
         scores(model_folder, out, custom, *three, kept=kept)
     assert not out.exists()
     before = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
-    assert sorted(name[0] for name in before) == ["A", "C"]
+    assert sorted(name[0] for name in before if name.endswith(".json")) == ["A", "C"]
     pairs(three[1], [float(i % 5) for i in range(10)])
     capfd.readouterr()
     assert sorted(scores(model_folder, out, custom, *three, kept=kept)) == ["A", "B", "C"]
@@ -93,7 +116,7 @@ def test_a_bug_in_one_task_loses_no_other(model_folder, tmp_path, three, capfd):
     with pytest.raises(InputError, match="task B: see above"):
         scores(model_folder, tmp_path / "out", dict.fromkeys("ABC", "STS"), *three, kept=tmp_path / "kept")
     assert "Traceback" in capfd.readouterr().err
-    assert len(list((tmp_path / "kept").iterdir())) == 2
+    assert len(list((tmp_path / "kept").glob("*.json"))) == 2
 
 
 def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
@@ -107,7 +130,7 @@ def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
     third = scores(other, out, {"A": "STS"}, three[0], kept=kept)
     assert second["A"] == pytest.approx(-first["A"])
     assert third["A"] not in (first["A"], second["A"])
-    assert len(list(kept.iterdir())) == 1
+    assert sorted(path.suffix for path in kept.iterdir()) == [".json", ".npy"]
 
 
 def test_reports_in_a_models_folder_are_no_part_of_its_hash(model_folder, tmp_path):
@@ -196,3 +219,5 @@ def test_tasks_of_mteb_are_found_and_others_refused():
         mteb_task("STS31")
     with pytest.raises(InputError, match="of type Retrieval"):
         mteb_task("NFCorpus")
+    with pytest.raises(InputError, match="'LegalBenchPC' is scored by max_accuracy, expected max_ap"):
+        mteb_task("LegalBenchPC")

@@ -263,7 +263,7 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(made, tea
 
 def test_a_clustered_model_is_the_release_folders_own(made, teacher_folder, sentences, monkeypatch):
     model = load_static_model(distilled(teacher_folder, made / "final"))
-    save_static_model(cluster(model, 20, np.ones(len(model.tokens))), made / "clustered")
+    save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), made / "clustered")
     folder = released(made, None, quantized(made / "clustered", made, sentences))
     names = {path.name for path in folder.iterdir()}
     assert names == {"README.md", "model.safetensors", "tokenizer.json", "config.json"}
