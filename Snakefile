@@ -57,9 +57,11 @@ localrules:
     prepare_task,
     sample_settings,
     model_metas,
+    differences,
     summary,
     plots,
     run_config,
+    compare,
     release_model,
 
 

@@ -16,7 +16,16 @@ SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.command import InputError
-from lib.config import check_meaning, check_schema, corpus_sources, dimensions_of, folder_of, lay_over, lineage
+from lib.config import (
+    check_meaning,
+    check_schema,
+    corpus_sources,
+    dimensions_of,
+    expand_seeds,
+    folder_of,
+    lay_over,
+    lineage,
+)
 from lib.files import claim
 from lib.model_folder import is_static_model, weights_size
 from lib.sources import parse_source
@@ -44,6 +53,7 @@ try:
     lay_over(config, OVERLAY)
     check_schema(config, BASE / "schemas" / "config.schema.yaml")
     validate(config, str(BASE / "schemas" / "config.schema.yaml"))  # fills in the defaults
+    SEEDS = expand_seeds(config["models"])
     check_meaning(config, SOURCES)
 except InputError as error:
     sys.exit(f"config: {error}")

@@ -132,6 +132,36 @@ def results_files():
     return [f"<results>/mteb/results/{model}/{stage}/{task}.json" for model, stage in SCORED for task in TASKS]
 
 
+def resampled_files():
+    """The bootstrap of every (model, stage)'s scores."""
+    return [f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in SCORED]
+
+
+def scored(model, stage):
+    """A model's stage where it was scored: models share the stages that the same settings make."""
+    return (model if stage == "int8" else owner(model, stage), stage)
+
+
+def compared_pairs():
+    """Which (model, stage) is compared with which, as JSON.
+
+    A final stage with each baseline and with the stage that it was made of, a derived model with the one that it comes
+    from, each stage with the one before it, and ours with tokenlearn's.
+    """
+    pairs = [((model, "int8"), (baseline, "baseline")) for model in MODELS for baseline in BASELINES]
+    for model in MODELS:
+        pairs += [((model, "int8"), scored(model, released_stage(model)))]
+        if model in DERIVED:
+            other = MODELS[model]["from"]
+            pairs += [((model, "derived"), scored(other, released_stage(other)))]
+            continue
+        made = ["distilled", *trained_stages(model)]
+        pairs += [(scored(model, stage), scored(model, before)) for before, stage in zip(made, made[1:])]
+        if "tokenlearn" in stages_of(model):
+            pairs += [(scored(model, "pretrained"), scored(model, "tokenlearn"))]
+    return json.dumps(list(dict.fromkeys(pairs)))
+
+
 def custom_task_path(wildcards):
     """The raw file or folder of a custom task."""
     return source_path(CUSTOM_TASKS[wildcards.task]["source"])
@@ -182,6 +212,9 @@ def summary_settings():
         "baselines": list(BASELINES),
         "custom_tasks": {n: {k: t[k] for k in ("type", "description")} for n, t in CUSTOM_TASKS.items() if n in TASKS},
         "released": {model: released_stage(model) for model in MODELS},
+        "training_seeds": {model: recipe(model)["seed"] for model in MODELS},
+        "seeds": SEEDS,
+        "evaluation_seed": config["evaluation"]["seed"],
         "reference": config["reference"],
         "reference_about": config["reference_about"],
     }

@@ -1,9 +1,37 @@
 # Report: results -> the summary table and the plots; `snakemake --report` gathers them into one page.
 #
-# needs  <results>/mteb/results/{model}/{stage}/{task}.json, <results>/models/{model}/{stage}/
+# needs  <results>/mteb/results/{model}/{stage}/{task}.json, <results>/mteb/resampled/{model}/{stage}.parquet,
+#        <results>/models/{model}/{stage}/
 # makes  <results>/summary.{csv,json,md,html}
+#        <results>/differences.csv           between stages, and to baselines: which are more than chance
 #        <results>/config.yaml               the merged config, and what made the run
 #        <results>/plots/{stages,size,loss}.svg
+#        <results>/against/{other}.md        what changed against another run, made when asked for
+
+
+rule differences:
+    """Compare stages with each other and with the baselines: which differences are more than chance?"""
+    input:
+        script=script("differences"),
+        lib=library("differences"),
+        results=results_files(),
+        resampled=resampled_files(),
+    output:
+        "<results>/differences.csv",
+    log:
+        "<logs>/differences.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=10,
+    params:
+        custom=custom_types,
+        pairs=compared_pairs(),
+        seed=config["evaluation"]["seed"],
+    shell:
+        "python {input.script:q} --results {input.results:q} --resampled {input.resampled:q} --custom {params.custom:q}"
+        " --pairs {params.pairs:q} --seed {params.seed} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule summary:
@@ -12,6 +40,8 @@ rule summary:
         script=script("summary"),
         lib=library("summary"),
         results=results_files(),
+        differences="<results>/differences.csv",
+        tasks=[task_path(task) for task in TASKS],
         weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in STAGES],
         baselines=list(map(source_path, BASELINES.values())),
     output:
@@ -34,8 +64,9 @@ rule summary:
     params:
         settings=summary_settings(),
     shell:
-        "python {input.script:q} --results {input.results:q} --weights {input.weights:q}"
-        " --baselines {input.baselines:q} --settings {params.settings:q}"
+        "python {input.script:q} --results {input.results:q} --differences {input.differences:q}"
+        " --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
+        " --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
         " 2>&1 | tee {log:q}"
 
@@ -100,3 +131,30 @@ rule plots:
     shell:
         "python {input.script:q} --summary {input.summary:q} --trainings {input.trainings:q}"
         " --stages {output.stages:q} --size {output.size:q} --loss {output.loss:q} 2>&1 | tee {log:q}"
+
+
+rule compare:
+    """Show what changed against another finished run, and whether it is more than chance."""
+    input:
+        script=script("compare"),
+        summary_script=script("summary"),
+        lib=library("compare"),
+        own=["<results>/summary.json", "<results>/config.yaml"],
+        other=["results/{other}/summary.json", "results/{other}/config.yaml"],
+    output:
+        "<results>/against/{other}.md",
+    log:
+        "<logs>/against/{other}.log",
+    wildcard_constraints:
+        other=r"[\w.-]+",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=10,
+    params:
+        before="results/{other}",
+        after=f"results/{config['run']}",
+    shell:
+        "python {input.script:q} --before {params.before:q} --after {params.after:q} --output {output:q}"
+        " 2>&1 | tee {log:q}"

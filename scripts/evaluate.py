@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -129,12 +130,12 @@ def resample(task: AbsTask, result: TaskResult, predictions: dict, seed: int) ->
         task: what was scored.
         result: mteb's scores.
         predictions: mteb's similarities of pairs, by subset and split; nothing where it classified.
-        seed: of the draws, the same for all models.
+        seed: of the draws, the same for all models; each task has its own draws of it.
 
     Returns:
         ``[RESAMPLES]`` float64: each the mean over subsets, like the score itself.
     """
-    found = []
+    found, seeds = [], [seed, zlib.crc32(task.metadata.name.encode())]
     for split, subsets in result.scores.items():
         for scores in subsets:
             name = scores["hf_subset"]
@@ -150,7 +151,7 @@ def resample(task: AbsTask, result: TaskResult, predictions: dict, seed: int) ->
                 best = max(signs, key=lambda kind: scores[f"{kind.split('_')[0]}_ap"])  # mteb's max_ap is of the best
                 values = signs[best] * np.array(values[best])
                 statistic = average_precision(values, gold(task, name, split, task.label_column_name))
-            found.append(resampled(statistic, len(values), seed))
+            found.append(resampled(statistic, len(values), seeds))
     return np.mean(found, axis=0)
 
 

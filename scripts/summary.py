@@ -5,19 +5,25 @@ import csv
 import importlib.metadata
 import io
 import json
-import math
 import platform
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 
+import pyarrow
 from jinja2 import Environment, StrictUndefined
 
-from lib.benchmark import TYPE_OF
-from lib.command import InputError, first_line, run
+from lib.command import run
 from lib.files import replacing, write_json
 from lib.model_folder import weights_size
+from lib.results import CATEGORIES, averages, categories_of, read_result
+from lib.task_data import read_splits
 
-CATEGORIES = ["STS", "Classification", "PairClassification"]
+DIFFERENCES = (
+    "How much better the first is than the second: an int8 model, a stage or a baseline. A star: the 95 % interval of "
+    "a paired bootstrap over the items of these tasks (in classification, over mteb's ten training samples) is on one "
+    "side of zero. The difference of Avg stands, «yes», where its interval is on one side of zero also when the tasks "
+    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others."
+)
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
@@ -65,69 +71,16 @@ HTML = """\
 </div>
 </html>
 """
-COLUMNS = ["model", "stage", "task", "category", "score", "seconds", "mteb_version", "dataset_revision", "result"]
+COLUMNS = ["model", "stage", "task", "category", "score", "test_items", "seconds", "seed", "mteb_version"]
+COLUMNS += ["dataset_revision", "result"]
 VERSIONED = ["model2vec", "mteb", "numpy", "scikit-learn", "snakemake", "tokenizers", "torch", "transformers"]
 
 
-def category_of(task: str, custom_tasks: dict) -> str:
-    """The category of a task: a custom task's type, or what mteb says of its own."""
-    if task in custom_tasks:
-        return custom_tasks[task]["type"]
-    if task in TYPE_OF:
-        return TYPE_OF[task]
-    import mteb
-
-    return mteb.get_task(task).metadata.type
-
-
-def read_result(path: Path, categories: dict[str, str]) -> dict:
-    """One row of the summary from one of mteb's result files, ``…/model/stage/task.json``.
-
-    Raises:
-        InputError: the file is not a result of the task in its name.
-    """
-    model, stage, name = path.parts[-3:]
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        scores = [subset["main_score"] for split in content["scores"].values() for subset in split]
-        row = {
-            "model": model,
-            "stage": stage,
-            "task": content["task_name"],
-            "category": categories[content["task_name"]],
-            "score": 100 * fmean(scores),
-            "seconds": content["evaluation_time"],
-            "mteb_version": content["mteb_version"],
-            "dataset_revision": content["dataset_revision"],
-            "result": path.as_posix(),
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: expected a result of mteb, found another ({type(error).__name__}: {first_line(error)}); "
-            "delete the file to score it again"
-        ) from error
-    if not math.isfinite(row["score"]):
-        raise InputError(f"{path}: expected a finite score, found {row['score']}; delete the file to score it again")
-    if row["task"] != Path(name).stem:
-        raise InputError(f"{path}: expected a result of {Path(name).stem}, found one of {row['task']}")
-    return row
-
-
-def average(rows: list[dict]) -> dict:
-    """Category means and their macro average (the mean of the category means), in hundredths, of one model's rows."""
-    means = {}
-    for category in CATEGORIES:
-        scores = [row["score"] for row in rows if row["category"] == category]
-        if scores:
-            means[category] = fmean(scores)
-    return means | {"Avg": fmean(means.values())}
-
-
-def averages(rows: list[dict]) -> list[dict]:
-    """``average`` of each (model, stage), in the order of the rows."""
-    keys = list(dict.fromkeys((row["model"], row["stage"]) for row in rows))
-    grouped = {key: [row for row in rows if (row["model"], row["stage"]) == key] for key in keys}
-    return [{"model": model, "stage": stage} | average(group) for (model, stage), group in grouped.items()]
+def test_items(path: Path) -> int:
+    """The number of test items in a task's data: pairs or texts, of all subsets."""
+    tables = [table for (_, split), table in read_splits(path).items() if split == "test"]
+    in_one_row = [len(table.column(0)[0]) for table in tables if isinstance(table.column(0)[0], pyarrow.ListScalar)]
+    return sum(in_one_row or [table.num_rows for table in tables])
 
 
 def cell(value: float | None, digits: int = 2) -> str:
@@ -150,28 +103,82 @@ def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[lis
     return lines
 
 
-def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> list[dict]:
-    """The sections of the summary: each a heading, paragraphs, and a table of a header and lines of cells."""
+def final_lines(means: list[dict], sizes: dict, settings: dict) -> list[list[str]]:
+    """A line for each int8 model and each baseline; for one that is trained with several seeds, mean and deviation."""
+    group_of = {member: group for group, members in settings["seeds"].items() for member in members}
+    groups: dict[str, list[dict]] = {}
+    for row in means:
+        if row["stage"] in ("int8", "baseline"):
+            groups.setdefault(group_of.get(row["model"], row["model"]), []).append(row)
     lines = []
+    for name, rows in groups.items():
+        columns = [[row[key] for row in rows if key in row] for key in [*CATEGORIES, "Avg"]]
+        cells = [cell(fmean(scores) if scores else None) for scores in columns]
+        if len(rows) > 1:
+            name += f", {len(rows)} seeds"
+            cells = [f"{mean} ± {stdev(s):.2f}" if s else mean for mean, s in zip(cells, columns, strict=True)]
+        size = sizes.get(f"{rows[0]['model']}/{rows[0]['stage']}")
+        whose = "ours, int8" if rows[0]["stage"] == "int8" else "baseline"
+        lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1)])
+    return lines
+
+
+def difference_lines(rows: list[dict]) -> list[list[str]]:
+    """For each pair: the differences of the means, a star where one is more than chance, and whether Avg's stands."""
+    pairs: dict[tuple, dict[str, dict]] = {}
+    for row in rows:
+        names = (f"{row['model']}, {row['stage']}", f"{row['against_model']}, {row['against_stage']}")
+        pairs.setdefault(names, {})[row["of"]] = row
+    lines = []
+    for names, found in pairs.items():
+        cells = [
+            f"{float(found[key]['difference']):+.2f}{'' if found[key]['stands'] == 'no' else '*'}"
+            if key in found
+            else "–"
+            for key in [*CATEGORIES, "Avg"]
+        ]
+        avg = found["Avg"]
+        interval = f"{float(avg['low']):+.2f} to {float(avg['high']):+.2f}"
+        over_tasks = f"{float(avg['low_over_tasks']):+.2f} to {float(avg['high_over_tasks']):+.2f}"
+        lines.append([*names, *cells, interval, over_tasks, avg["stands"]])
+    return lines
+
+
+def page(rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, settings: dict) -> list[dict]:
+    """The sections of the summary: each a heading, paragraphs, and a table of a header and lines of cells.
+
+    The final models come first, in a table that fits a screen; then their stages, and all details.
+    """
+    stages = []
     for row in means:
         size = sizes.get(f"{row['model']}/{row['stage']}")
         megabytes = None if size is None else size / 1e6
-        lines.append(
+        stages.append(
             [row["model"], row["stage"], *(cell(row.get(k)) for k in [*CATEGORIES, "Avg"]), cell(megabytes, 1)]
         )
     released = ", ".join(f"{stage} of {model}" for model, stage in settings["released"].items())
-    sections = [
-        {
-            "heading": settings["run"],
-            "text": [settings["about"], EXPLANATION, f"int8 is the released stage, quantized: {released}."],
-            "header": ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
-            "lines": lines,
-        }
-    ]
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     score = {(row["model"], row["stage"], row["task"]): row["score"] for row in rows}
     custom = {name: task for name, task in settings["custom_tasks"].items() if name in tasks}
-    sections.append(
+    sections = [
+        {
+            "heading": settings["run"],
+            "text": [settings["about"], EXPLANATION],
+            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)"],
+            "lines": final_lines(means, sizes, settings),
+        },
+        {
+            "heading": "What is more than chance",
+            "text": [DIFFERENCES],
+            "header": ["This", "Against", *CATEGORIES, "Avg", "95 % interval", "Over tasks", "Stands"],
+            "lines": difference_lines(differences),
+        },
+        {
+            "heading": "Each stage",
+            "text": [f"int8 is the released stage, quantized: {released}."],
+            "header": ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
+            "lines": stages,
+        },
         {
             "heading": "Each task",
             "text": [f"{name} ({t['type']}, no part of MTEB): {t['description']}." for name, t in custom.items()],
@@ -180,8 +187,8 @@ def page(rows: list[dict], means: list[dict], sizes: dict, settings: dict) -> li
                 [r["model"], r["stage"], *(cell(score.get((r["model"], r["stage"], task))) for task in tasks)]
                 for r in means
             ],
-        }
-    )
+        },
+    ]
     if settings["reference"]:
         sections.append(
             {
@@ -206,6 +213,8 @@ def main(argv: list[str]) -> None:
     """Write the summary of one run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="mteb's JSON files")
+    parser.add_argument("--differences", type=Path, required=True, help="the CSV of differences")
+    parser.add_argument("--tasks", type=Path, nargs="+", required=True, help="the tasks' data, for their test items")
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="models' safetensors, for their sizes")
     parser.add_argument("--baselines", type=Path, nargs="*", default=[], help="folders of the settings' baselines")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: run, about, custom_tasks, reference…")
@@ -215,12 +224,18 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--html", type=Path, required=True)
     args = parser.parse_args(argv)
 
-    custom_tasks = args.settings["custom_tasks"]
-    categories = {task: category_of(task, custom_tasks) for task in {path.stem for path in args.results}}
+    settings = args.settings
+    custom = {name: task["type"] for name, task in settings["custom_tasks"].items()}
+    categories = categories_of({path.stem for path in args.results}, custom)
+    items = {path.stem: test_items(path) for path in args.tasks}
     rows = [read_result(path, categories) for path in args.results]
+    for row in rows:
+        row |= {"test_items": items[row["task"]], "seed": settings["training_seeds"].get(row["model"])}
     means = averages(rows)
+    with args.differences.open(encoding="utf-8", newline="") as file:
+        differences = list(csv.DictReader(file))
     sizes = {"/".join(path.parts[-3:-1]): path.stat().st_size for path in args.weights}
-    for name, folder in zip(args.settings["baselines"], args.baselines, strict=True):
+    for name, folder in zip(settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)
 
     table = io.StringIO()
@@ -232,9 +247,9 @@ def main(argv: list[str]) -> None:
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
     write_json(
         args.json,
-        {"settings": args.settings, "averages": means, "sizes": sizes, "rows": rows, "versions": versions},
+        {"settings": settings, "averages": means, "sizes": sizes, "rows": rows, "versions": versions},
     )
-    sections = page(rows, means, sizes, args.settings)
+    sections = page(rows, means, differences, sizes, settings)
     for path, template in [(args.markdown, MARKDOWN), (args.html, HTML)]:
         with replacing(path) as temporary:
             temporary.write_text(rendered(template, sections, escape=template is HTML), encoding="utf-8")

@@ -120,6 +120,34 @@ def check_derived(models: dict, name: str) -> None:
         raise InputError(f"models.{name}.clusters: expected none, for {model['from']} has some already")
 
 
+def expand_seeds(models: dict) -> dict[str, list[str]]:
+    """Put a model for each seed in place of each model of several, and say which are of one.
+
+    Args:
+        models: the config's models; changed in place.
+
+    Returns:
+        For each model of several ``seeds`` the names of those in its place, ``<name>-seed<n>``.
+
+    Raises:
+        InputError: such a name is taken.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, model in list(models.items()):
+        if "seeds" not in model:
+            continue
+        shared = {key: value for key, value in models.pop(name).items() if key != "seeds"}
+        for seed in model["seeds"]:
+            member = f"{name}-seed{seed}"
+            if member in models:
+                raise InputError(
+                    f"models.{member}: there already, expected no model of that name beside {name}'s seeds"
+                )
+            models[member] = shared | {"training": shared.get("training", {}) | {"seed": seed}}
+            groups.setdefault(name, []).append(member)
+    return groups
+
+
 def check_meaning(config: dict, sources: str) -> None:
     """Check what a schema cannot: that sources parse and exist, that tasks are known, that numbers fit one another.
 

@@ -60,7 +60,7 @@ def mean(values: np.ndarray) -> Statistic:
     return lambda drawn: np.average(values, weights=drawn)
 
 
-def resampled(statistic: Statistic, items: int, seed: int) -> np.ndarray:
+def resampled(statistic: Statistic, items: int, seed: int | list[int]) -> np.ndarray:
     """A statistic over items drawn with return, as many as there are.
 
     Args:

@@ -12,7 +12,7 @@ from workflow import REPOSITORY, changed, tiny_config
 
 from lib.benchmark import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
 from lib.command import InputError
-from lib.config import check_meaning, check_schema, check_tasks, lay_over
+from lib.config import check_meaning, check_schema, check_tasks, expand_seeds, lay_over
 
 
 def test_the_known_tasks_are_the_benchmarks():
@@ -24,6 +24,18 @@ def test_the_known_tasks_are_the_benchmarks():
 def test_a_task_that_cannot_be_scored_is_refused(name):
     with pytest.raises(InputError, match=rf"^evaluation\.tasks: '{name}'"):
         check_tasks(["STS12", name])
+
+
+def test_a_model_of_several_seeds_is_a_model_for_each():
+    models = {"a": {"dimensions": 8, "seeds": [1, 5], "training": {"epochs": 2}}, "b": {"dimensions": 8}}
+    assert expand_seeds(models) == {"a": ["a-seed1", "a-seed5"]}
+    assert models == {
+        "b": {"dimensions": 8},
+        "a-seed1": {"dimensions": 8, "training": {"epochs": 2, "seed": 1}},
+        "a-seed5": {"dimensions": 8, "training": {"epochs": 2, "seed": 5}},
+    }
+    with pytest.raises(InputError, match=r"models\.a-seed5: there already"):
+        expand_seeds(models | {"a": {"seeds": [5, 6]}})
 
 
 def test_a_task_of_mteb_beyond_the_benchmark_is_known():

@@ -3,14 +3,18 @@
 import csv
 import json
 import re
+import shutil
 from xml.etree import ElementTree
 
 import numpy as np
+import polars
 import pytest
-from helpers import distilled, write_shard
+from helpers import distilled, write_shard, write_task
 from model2vec import StaticModel
 from sentence_transformers import SentenceTransformer
 
+import compare
+import differences
 import plots
 import quantize
 import release
@@ -31,6 +35,9 @@ SETTINGS = {
     "baselines": ["other"],
     "custom_tasks": {name: {"type": kind, "description": f"what {name} is"} for name, kind in TYPES.items()},
     "released": {"m": "distilled"},
+    "training_seeds": {"m": 42},
+    "seeds": {},
+    "evaluation_seed": 42,
     "reference": {"m": {"its card": {"Avg": 60.0}, "another": {"Avg": 61.5}}, "absent": {"a card": {"STS": 70.0}}},
     "reference_about": "Numbers of a card.",
 }
@@ -49,6 +56,24 @@ def write_results(root):
     return paths
 
 
+def write_differences(root):
+    """Differences of int8 to the stage before, whose scores scatter alike, and to a baseline, which scatters freely."""
+    paths = list((root / "mteb").rglob("*.json"))
+    random = np.random.default_rng(1)
+    noise = {task: random.normal(size=1000) / 50 for task in TYPES}
+    resampled = []
+    for (model, stage), scores in SCORES.items():
+        own = {task: random.normal(size=1000) / (1000 if model == "m" else 1) for task in TYPES}
+        resampled.append(root / "mteb" / "resampled" / model / f"{stage}.parquet")
+        resampled[-1].parent.mkdir(parents=True, exist_ok=True)
+        polars.DataFrame({t: v + noise[t] + own[t] for t, v in scores.items()}).write_parquet(resampled[-1])
+    pairs = [[["m", "int8"], ["m", "distilled"]], [["m", "int8"], ["other", "baseline"]]]
+    command = ["--results", *paths, "--resampled", *resampled, "--custom", json.dumps(TYPES)]
+    command += ["--pairs", json.dumps(pairs), "--seed", 3, "--output", root / "differences.csv"]
+    differences.main([str(part) for part in command])
+    return root / "differences.csv"
+
+
 @pytest.fixture
 def made(tmp_path):
     """A folder with results and their summary."""
@@ -59,7 +84,13 @@ def made(tmp_path):
     other.parent.mkdir(parents=True)
     other.write_bytes(b"x" * 90_000_000)
     command = ["--results", *write_results(tmp_path / "mteb"), "--weights", weights, "--baselines", other.parent]
+    tasks = []
+    for task in TYPES:
+        tasks.append(tmp_path / "tasks" / f"{task}.arrow")
+        write_task(tasks[-1], train={"text": ["a"]}, test={"text": ["a", "b", "c"]})
+    command += ["--tasks", *tasks, "--differences", write_differences(tmp_path)]
     command += ["--settings", json.dumps(SETTINGS)]
+    (tmp_path / "config.yaml").write_text("run: made\ntraining: {epochs: 3}\n")
     for kind in ["csv", "json", "markdown", "html"]:
         command += [f"--{kind}", tmp_path / f"summary.{kind}"]
     summary.main([str(part) for part in command])
@@ -79,11 +110,14 @@ def test_every_number_is_a_result(made):
         rows = list(csv.DictReader(file))
     assert all(re.fullmatch(r"\d+\.\d{4}", row["score"]) for row in rows)
     found = {(row["model"], row["stage"], row["task"]): float(row["score"]) for row in rows}
+    assert {row["test_items"] for row in rows} == {"3"}
+    assert {(row["model"], row["seed"]) for row in rows} == {("m", "42"), ("other", "")}
     assert found == pytest.approx({(*key, task): 100 * v for key, s in SCORES.items() for task, v in s.items()})
 
 
 def test_markdown_shows_scores_sizes_and_the_reference(made):
     text = (made / "summary.markdown").read_text()
+    assert text.index("| m | ours, int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |") < text.index("| distilled |")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |" in text
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
     assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
@@ -91,6 +125,59 @@ def test_markdown_shows_scores_sizes_and_the_reference(made):
     assert "int8 is the released stage, quantized: distilled of m." in text
     assert "| absent | STS | a card | 70.00 | not run | not run |" in text
     assert "Topics (Classification, no part of MTEB): what Topics is." in text
+
+
+def test_a_difference_that_scatters_alike_stands_and_one_that_does_not_is_chance(made):
+    text = (made / "summary.markdown").read_text()
+    # +10, +10 and -10: on these tasks for sure, on others not
+    assert re.search(
+        r"\| m, int8 \| m, distilled \| \+10\.00\* \| \+10\.00\* \| -10\.00\* \| \+3\.33\* \| .* yes \|", text
+    )
+    assert re.search(r"\| m, int8 \| other, baseline \| \+50\.00 \| \+0\.00 \| \+60\.00 \| \+36\.67 \| .* no \|", text)
+    with (made / "differences.csv").open() as file:
+        rows = {(row["against_stage"], row["of"]): row for row in csv.DictReader(file)}
+    for of in [*TYPES, "STS", "Avg"]:
+        row = rows["distilled", of]
+        assert float(row["low"]) < float(row["difference"]) < float(row["high"])
+    # the mean of two tasks scatters less than each
+    width = {of: float(rows["distilled", of]["high"]) - float(rows["distilled", of]["low"]) for of in ["SickA", "STS"]}
+    assert width["STS"] < 0.85 * width["SickA"]
+
+
+def compared(before, after):
+    compare.main(["--before", str(before), "--after", str(after), "--output", str(after / "against.md")])
+    return (after / "against.md").read_text()
+
+
+def test_two_runs_are_compared_and_their_settings_too(made, tmp_path_factory):
+    after = shutil.copytree(made, tmp_path_factory.mktemp("runs") / "after")
+    (after / "config.yaml").write_text("run: after\ntraining: {epochs: 4}\n")
+    summary_path = after / "summary.json"
+    content = json.loads(summary_path.read_text())
+    for row in content["rows"]:
+        row["score"] += 1.0 if row["model"] == "m" and row["task"] == "SickA" else 0.0
+        row["dataset_revision"] += "x" if row["task"] == "Topics" else ""
+        row["model"] = {"other": "new"}.get(row["model"], row["model"])
+    summary_path.write_text(json.dumps(content))
+    (after / "mteb" / "resampled" / "other").rename(after / "mteb" / "resampled" / "new")
+    text = compared(made, after)
+    assert "| training.epochs | 3 | 4 |" in text
+    assert "| m, int8 | SickA | 60.00 | 61.00 | +1.00 | +1.00 to +1.00 | yes |" in text
+    assert "| m, int8 | SickB | 80.00 | 80.00 | +0.00 | +0.00 to +0.00 | no |" in text
+    assert "Topics |" not in text
+    assert "of another revision: Topics." in text
+    assert "Only in after: new baseline." in text
+    content["settings"]["evaluation_seed"] = 7
+    summary_path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"evaluation\.seed: 42 in .*, 7 in .*; expected the same draws"):
+        compared(made, after)
+
+
+def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
+    means = [{"model": f"m-seed{i}", "stage": "int8", "STS": 70.0 + i, "Avg": 60.0 + 2 * i} for i in (1, 2, 3)]
+    lines = summary.final_lines(means, {"m-seed1/int8": 2e6}, {"seeds": {"m": [row["model"] for row in means]}})
+    expected = ["m, 3 seeds", "ours, int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0"]
+    assert lines == [expected]
 
 
 def test_html_is_escaped_and_has_the_same_cells(made):

@@ -17,7 +17,15 @@ from workflow import RUN, command, copy_checkout, planned, snakemake, tiny_confi
 
 from lib.files import sha256
 
-SCORED = {"evaluate_model": 4, "summary": 1, "plots": 1, "run_config": 1, "release_model": 1, "all": 1}
+SCORED = {
+    "evaluate_model": 4,
+    "differences": 1,
+    "summary": 1,
+    "plots": 1,
+    "run_config": 1,
+    "release_model": 1,
+    "all": 1,
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,73 @@
+"""mteb's results as rows, and their averages."""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import fmean
+
+from lib.benchmark import TYPE_OF
+from lib.command import InputError, first_line
+
+CATEGORIES = ["STS", "Classification", "PairClassification"]
+
+
+def categories_of(tasks: Iterable[str], custom_types: dict[str, str]) -> dict[str, str]:
+    """The category of each task: a custom task's type, or what mteb says of its own."""
+    known = TYPE_OF | custom_types
+    found = {task: known.get(task) for task in tasks}
+    if None in found.values():
+        import mteb
+
+        found |= {task: mteb.get_task(task).metadata.type for task, category in found.items() if category is None}
+    return found
+
+
+def read_result(path: Path, categories: dict[str, str]) -> dict:
+    """One row of the summary from one of mteb's result files, ``…/model/stage/task.json``.
+
+    Raises:
+        InputError: the file is not a result of the task in its name.
+    """
+    model, stage, name = path.parts[-3:]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        scores = [subset["main_score"] for split in content["scores"].values() for subset in split]
+        row = {
+            "model": model,
+            "stage": stage,
+            "task": content["task_name"],
+            "category": categories[content["task_name"]],
+            "score": 100 * fmean(scores),
+            "seconds": content["evaluation_time"],
+            "mteb_version": content["mteb_version"],
+            "dataset_revision": content["dataset_revision"],
+            "result": path.as_posix(),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected a result of mteb, found another ({type(error).__name__}: {first_line(error)}); "
+            "delete the file to score it again"
+        ) from error
+    if not math.isfinite(row["score"]):
+        raise InputError(f"{path}: expected a finite score, found {row['score']}; delete the file to score it again")
+    if row["task"] != Path(name).stem:
+        raise InputError(f"{path}: expected a result of {Path(name).stem}, found one of {row['task']}")
+    return row
+
+
+def average(rows: list[dict]) -> dict:
+    """Category means and their macro average (the mean of the category means), in hundredths, of one model's rows."""
+    means = {}
+    for category in CATEGORIES:
+        scores = [row["score"] for row in rows if row["category"] == category]
+        if scores:
+            means[category] = fmean(scores)
+    return means | {"Avg": fmean(means.values())}
+
+
+def averages(rows: list[dict]) -> list[dict]:
+    """``average`` of each (model, stage), in the order of the rows."""
+    keys = list(dict.fromkeys((row["model"], row["stage"]) for row in rows))
+    grouped = {key: [row for row in rows if (row["model"], row["stage"]) == key] for key in keys}
+    return [{"model": model, "stage": stage} | average(group) for (model, stage), group in grouped.items()]
