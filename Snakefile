@@ -42,6 +42,14 @@ onstart:
         sys.exit(f"results: {error}")
 
 
+onsuccess:
+    Path("results", config["run"], "unfinished.md").unlink(missing_ok=True)
+
+
+onerror:
+    shell(UNFINISHED)
+
+
 # targets, downloads, and what is done in seconds
 localrules:
     all,

@@ -77,7 +77,7 @@ rule evaluate_model:
     params:
         model=folder_of_input("model"),
         scores=folder_of_output,
-        kept="<results>/mteb/kept/{model}/{stage}",
+        kept=f"results/{config['run']}/mteb/kept/{{model}}/{{stage}}",
         custom=custom_types,
         seed=config["evaluation"]["seed"],
     shell:
@@ -110,7 +110,7 @@ rule evaluate_baseline:
         runtime=baseline_minutes,
     params:
         scores=folder_of_output,
-        kept="<results>/mteb/kept/{baseline}/baseline",
+        kept=f"results/{config['run']}/mteb/kept/{{baseline}}/baseline",
         custom=custom_types,
         seed=config["evaluation"]["seed"],
     shell:

@@ -5,7 +5,7 @@
 # makes  <results>/summary.{csv,json,md,html}
 #        <results>/differences.csv           between stages, and to baselines: which are more than chance
 #        <results>/config.yaml               the merged config, and what made the run
-#        <results>/plots/{stages,size,loss}.svg
+#        <results>/plots/{stages,gains,tasks,size,loss}.svg
 #        <results>/against/{other}.md        what changed against another run, made when asked for
 
 
@@ -96,30 +96,43 @@ rule run_config:
 
 
 rule plots:
-    """Draw what each stage added, quality over size, and the loss curves."""
+    """Draw scores along the stages, gains and differences with intervals, quality over size, and the loss curves."""
     input:
         script=script("plots"),
         lib=library("plots"),
         summary="<results>/summary.json",
+        differences="<results>/differences.csv",
         trainings=[stage_files(*stage)[-1] for stage in STAGES if stage[1] in trained_stages(stage[0])],
     output:
         stages=report(
             "<results>/plots/stages.svg",
             caption="../report/stages.rst",
             category="2. Plots",
-            labels={"shows": "1. what each stage added"},
+            labels={"shows": "1. scores along the stages"},
+        ),
+        gains=report(
+            "<results>/plots/gains.svg",
+            caption="../report/gains.rst",
+            category="2. Plots",
+            labels={"shows": "2. what each stage gained, and whether by chance"},
+        ),
+        tasks=report(
+            "<results>/plots/tasks.svg",
+            caption="../report/tasks.rst",
+            category="2. Plots",
+            labels={"shows": "3. each task, against the baselines"},
         ),
         size=report(
             "<results>/plots/size.svg",
             caption="../report/size.rst",
             category="2. Plots",
-            labels={"shows": "2. quality over size"},
+            labels={"shows": "4. quality over size"},
         ),
         loss=report(
             "<results>/plots/loss.svg",
             caption="../report/loss.rst",
             category="2. Plots",
-            labels={"shows": "3. loss curves"},
+            labels={"shows": "5. loss curves"},
         ),
     log:
         "<logs>/plots.log",
@@ -129,8 +142,9 @@ rule plots:
         mem_mb=memory(1000),
         runtime=10,
     shell:
-        "python {input.script:q} --summary {input.summary:q} --trainings {input.trainings:q}"
-        " --stages {output.stages:q} --size {output.size:q} --loss {output.loss:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
+        " --trainings {input.trainings:q} --stages {output.stages:q} --gains {output.gains:q} --tasks {output.tasks:q}"
+        " --size {output.size:q} --loss {output.loss:q} 2>&1 | tee {log:q}"
 
 
 rule compare:

@@ -9,7 +9,7 @@ import polars
 from lib.command import run
 from lib.differences import difference
 from lib.files import replacing
-from lib.results import categories_of, read_result
+from lib.results import categories_of, read_results
 
 
 def main(argv: list[str]) -> None:
@@ -27,8 +27,7 @@ def main(argv: list[str]) -> None:
 
     categories = categories_of({path.stem for path in args.results}, args.custom)
     scores: dict[tuple[str, str], dict[str, float]] = {}
-    for path in args.results:
-        row = read_result(path, categories)
+    for row in read_results(args.results, categories):
         scores.setdefault((row["model"], row["stage"]), {})[row["task"]] = row["score"]
     resampled = {(path.parent.name, path.stem): polars.read_parquet(path) for path in args.resampled}
     rows = []

@@ -30,16 +30,17 @@ from mteb.results import TaskResult
 from torch.utils.data import DataLoader
 
 from lib.command import InputError, first_line, run
-from lib.device import job_device
-from lib.files import replacing, sha256
+from lib.device import has_fast_bfloat16, job_device
+from lib.files import remove, replacing, sha256, write_json
 from lib.model_folder import is_static_model
 from lib.progress import progress, say
 from lib.resample import average_precision, mean, resampled, spearman
 from lib.static_model import REPORTS, load_static_model
 from lib.tasks import load_task
 
-BATCH_SIZE = 64
-TEXTS_AT_ONCE = 16 * BATCH_SIZE
+TOKENS_PER_BATCH = {"cpu": 16_384, "cuda": 131_072}
+CHARACTERS_PER_TOKEN = 3  # fewer than texts have, so that a batch is rather too small
+TEXTS_AT_ONCE = 1024
 LIBRARIES = ["mteb", "model2vec", "sentence-transformers", "transformers", "scikit-learn", "scipy", "numpy", "torch"]
 
 
@@ -62,6 +63,8 @@ class Encoder(AbsEncoder):
 def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray]:
     """The function that embeds texts: model2vec's for a static model, sentence-transformers' for a transformer.
 
+    A transformer's layers are in bfloat16 where the hardware has it, its pooling in float32.
+
     Raises:
         InputError: the folder holds neither.
     """
@@ -77,13 +80,20 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
         )
     except Exception as error:  # each library raises its own kinds for a damaged file
         raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
+    if has_fast_bfloat16(device):
+        model[0].bfloat16()
+        model[0].register_forward_hook(lambda _, __, out: out | {"token_embeddings": out["token_embeddings"].float()})
+
+    def batch_size(rows: np.ndarray, texts: list[str]) -> int:
+        longest = min(model.max_seq_length or 512, 2 + len(texts[rows[0]]) // CHARACTERS_PER_TOKEN)
+        return max(1, TOKENS_PER_BATCH[device] // longest)
 
     def embed(texts: list[str]) -> np.ndarray:
         # long texts first, as sentence-transformers would sort them: whole batches of like length
         order = np.argsort([-len(text) for text in texts], kind="stable")
         parts = np.split(order, range(TEXTS_AT_ONCE, len(order), TEXTS_AT_ONCE))
         encoded = [
-            model.encode([texts[row] for row in rows], batch_size=BATCH_SIZE, show_progress_bar=False)
+            model.encode([texts[row] for row in rows], batch_size=batch_size(rows, texts), show_progress_bar=False)
             for rows in progress(parts, len(texts), f"encode by {folder.name}", "texts", len)
         ]
         return np.concatenate(encoded)[np.argsort(order)]
@@ -176,7 +186,7 @@ def score(task: AbsTask, encoder: Encoder, path: Path, seed: int) -> None:
     (task_result,) = result.task_results
     name, value = task.metadata.name, task_result.get_score()
     if not np.isfinite(value):
-        raise InputError(f"task {name}: expected a score, found {value}; are its ratings equal?")
+        raise InputError(f"task {name}: expected a score, found {value}; are its ratings, or its texts, all equal?")
     obsolete = list(path.parent.glob(f"{glob.escape(name)}-{'?' * 16}.*"))
     with replacing(path.with_suffix(".npy")) as temporary, temporary.open("wb") as file:
         np.save(file, resample(task, task_result, predictions, seed))
@@ -208,19 +218,24 @@ def main(argv: list[str]) -> None:
     follows = [model_hash(args.model), code_hash(), args.name, args.revision]
     kept = {data: kept_path(args.kept, data, *follows, args.seed, args.custom.get(data.stem)) for data in args.tasks}
     missing = [data for data, path in kept.items() if not path.exists()]
-    failed = []
+    failed: dict[str, str] = {}
     if missing:
         encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
     for data in progress(missing, len(missing), "evaluate", "tasks"):
         try:
             score(load_task(data.stem, data, args.custom.get(data.stem)), encoder, kept[data], args.seed)
         except InputError as error:
-            failed.append(str(error))
+            failed[data.stem] = str(error)
         except Exception:
             traceback.print_exc()
-            failed.append(f"task {data.stem}: see above")
+            failed[data.stem] = f"task {data.stem}: see above"
+    report = args.kept / "failed.json"
     if failed:
-        raise InputError(f"{'; '.join(failed)} (the other {len(kept) - len(failed)} tasks' scores are kept)")
+        write_json(
+            report, {"failed": failed, "kept": {d.stem: p.name for d, p in kept.items() if d.stem not in failed}}
+        )
+        raise InputError(f"{'; '.join(failed.values())} (the other {len(kept) - len(failed)} tasks' scores are kept)")
+    remove(report)
     with replacing(args.resampled) as temporary:
         scores = {data.stem: np.load(path.with_suffix(".npy")) for data, path in kept.items()}
         polars.DataFrame(scores).write_parquet(temporary)

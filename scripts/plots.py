@@ -1,23 +1,27 @@
-"""Draw a run's plots: what each stage added, quality over size, and the loss curves."""
+"""Draw a run's plots: scores along the stages, gains and differences with intervals, quality over size, losses."""
 
 import argparse
+import csv
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from lib.command import run
 from lib.files import read_json, replacing
+from lib.results import CATEGORIES as MEANS
 
 # Okabe and Ito's colours, told apart with every kind of colour vision, and markers for print
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "osD^vPX"
-CATEGORIES = ["STS", "Classification", "PairClassification", "Avg"]
+CATEGORIES = [*MEANS, "Avg"]
 plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -62,8 +66,8 @@ def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, 
     return figure
 
 
-def size_plot(averages: list[dict], sizes: dict[str, int]) -> Figure:
-    """The macro average over the size of the weights: each model's int8 stage, and the baselines."""
+def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, dict]) -> Figure:
+    """The macro average over the size of the weights: each int8 stage, the baselines, and crosses for a reference."""
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
     points = [row for row in averages if row["stage"] in ("int8", "baseline")]
     points = [row for row in points if f"{row['model']}/{row['stage']}" in sizes]
@@ -78,6 +82,14 @@ def size_plot(averages: list[dict], sizes: dict[str, int]) -> Figure:
             markersize=9,
             label=f"{row['model']}, {row['stage']}" if own else row["model"],
         )
+    published = [
+        (numbers["Size (MB)"], numbers["Avg"], f"{model}, {whose}")
+        for model, theirs in reference.items()
+        for whose, numbers in theirs.items()
+        if {"Size (MB)", "Avg"} <= set(numbers)
+    ]
+    for i, (size, score, label) in enumerate(published):
+        axis.plot(size, score, "x+1234"[i % 6], color="#666666", markersize=9, label=label)
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -87,6 +99,58 @@ def size_plot(averages: list[dict], sizes: dict[str, int]) -> Figure:
     axis.set_xlabel("size of the weights (MB, logarithmic)")
     axis.set_ylabel("macro average (hundredths)")
     figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def intervals(axis: Axes, rows: list[dict], places: list[float], **look: Any) -> None:
+    """Draw differences as points on lines, their 95 % intervals as bars; hollow where an interval holds zero."""
+    for row, place in zip(rows, places, strict=True):
+        low, value, high = (float(row[key]) for key in ("low", "difference", "high"))
+        fill = "none" if row["stands"] == "no" else "full"
+        axis.errorbar(value, place, xerr=[[value - low], [high - value]], capsize=2, fillstyle=fill, **look)
+    axis.axvline(0, color="#666666", linewidth=0.8)
+    axis.grid(axis="x", alpha=0.3)
+
+
+def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
+    """What each stage gained on the one that it was made of, in each category, with intervals over the tasks' items."""
+    pairs: dict[str, dict[str, dict]] = {}
+    for row in differences:
+        if row["against_model"] not in baselines:
+            against = row["against_stage"] if row["against_model"] == row["model"] else row["against_model"]
+            pairs.setdefault(f"{row['model']}: {row['stage']} − {against}", {})[row["of"]] = row
+    categories = [c for c in CATEGORIES if any(c in found for found in pairs.values())]
+    size = (1.8 + 2.4 * len(categories), 1 + 0.32 * len(pairs))
+    figure, axes = plt.subplots(1, len(categories), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for i, (axis, category) in enumerate(zip(axes[0], categories, strict=True)):
+        rows = [found[category] for found in pairs.values()]
+        intervals(axis, rows, list(range(len(rows))), color=COLORS[i], marker=MARKERS[i])
+        axis.set_title(category)
+    axes[0][0].set_yticks(range(len(pairs)), pairs)
+    axes[0][0].invert_yaxis()
+    figure.supxlabel("gain (hundredths)")
+    return figure
+
+
+def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
+    """Each task's difference of the first model's int8 stage to each baseline, with intervals over its items."""
+    first = next((row["model"] for row in differences if row["stage"] == "int8"), None)
+    rows = [row for row in differences if row["model"] == first and row["against_model"] in baselines]
+    rows = [row for row in rows if row["of"] not in CATEGORIES]
+    tasks = list(dict.fromkeys(row["of"] for row in rows))
+    figure, axis = plt.subplots(figsize=(8, 1.6 + (0.2 + 0.13 * len(baselines)) * len(tasks)), layout="constrained")
+    for i, baseline in enumerate(baselines):
+        found = [row for row in rows if row["against_model"] == baseline]
+        places = [tasks.index(row["of"]) + 0.7 * ((i + 0.5) / len(baselines) - 0.5) for row in found]
+        look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
+        intervals(axis, found, places, **look)
+        axis.plot([], [], linestyle="none", label=baseline, **look)
+    axis.set_yticks(range(len(tasks)), tasks)
+    axis.invert_yaxis()
+    axis.set_xlabel("difference (hundredths)")
+    figure.suptitle(f"{first}, int8, less each baseline", fontsize="medium")
+    if baselines:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -119,15 +183,22 @@ def main(argv: list[str]) -> None:
     """Draw one run's plots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
+    parser.add_argument("--differences", type=Path, required=True, help="differences.csv")
     parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files of trained models")
     parser.add_argument("--stages", type=Path, required=True, help="the SVG of the stages to write")
+    parser.add_argument("--gains", type=Path, required=True, help="the SVG of the stages' gains to write")
+    parser.add_argument("--tasks", type=Path, required=True, help="the SVG of each task's difference to write")
     parser.add_argument("--size", type=Path, required=True, help="the SVG of quality over size to write")
     parser.add_argument("--loss", type=Path, required=True, help="the SVG of the loss curves to write")
     args = parser.parse_args(argv)
     summary = read_json(args.summary)
     averages, settings = summary["averages"], summary["settings"]
     save(stages_plot(averages, settings["baselines"], settings["released"]), args.stages)
-    save(size_plot(averages, summary["sizes"]), args.size)
+    with args.differences.open(encoding="utf-8", newline="") as file:
+        differences = list(csv.DictReader(file))
+    save(gains_plot(differences, settings["baselines"]), args.gains)
+    save(tasks_plot(differences, settings["baselines"]), args.tasks)
+    save(size_plot(averages, summary["sizes"], settings["reference"]), args.size)
     curves = {"/".join(path.parts[-3:-1]): read_json(path, ["curve"]) for path in args.trainings}
     save(loss_plot(curves), args.loss)
 

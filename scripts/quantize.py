@@ -53,6 +53,8 @@ def main(argv: list[str]) -> None:
     report = {
         "float32_bytes": (args.model / "model.safetensors").stat().st_size,
         "bytes": (args.output / "model.safetensors").stat().st_size,
+        "tokens": len(model.tokens),
+        "dimensions": model.dim,
         "clusters": None if model.token_mapping is None else len(model.embedding),
         "sentences": len(sentences),
         "cosine_change_mean": float(change.mean()),

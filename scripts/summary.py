@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from lib.command import run
 from lib.files import replacing, write_json
 from lib.model_folder import weights_size
-from lib.results import CATEGORIES, averages, categories_of, read_result
+from lib.results import CATEGORIES, averages, categories_of, read_results
 from lib.task_data import read_splits
 
 DIFFERENCES = (
@@ -228,7 +228,7 @@ def main(argv: list[str]) -> None:
     custom = {name: task["type"] for name, task in settings["custom_tasks"].items()}
     categories = categories_of({path.stem for path in args.results}, custom)
     items = {path.stem: test_items(path) for path in args.tasks}
-    rows = [read_result(path, categories) for path in args.results]
+    rows = read_results(args.results, categories)
     for row in rows:
         row |= {"test_items": items[row["task"]], "seed": settings["training_seeds"].get(row["model"])}
     means = averages(rows)

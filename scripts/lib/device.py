@@ -38,3 +38,10 @@ def job_device(gpus: int) -> str:
     names = [str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count())]
     torch.cuda.set_device(take_free(names, Path(tempfile.gettempdir())) or 0)
     return "cuda"
+
+
+def has_fast_bfloat16(device: str) -> bool:
+    """Whether bfloat16 matrix products are a hardware feature of the device."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()

@@ -23,13 +23,19 @@ def categories_of(tasks: Iterable[str], custom_types: dict[str, str]) -> dict[st
     return found
 
 
-def read_result(path: Path, categories: dict[str, str]) -> dict:
-    """One row of the summary from one of mteb's result files, ``…/model/stage/task.json``.
+def read_result(path: Path, categories: dict[str, str], model: str, stage: str, task: str) -> dict:
+    """One row of the summary from one of mteb's result files.
+
+    Args:
+        path: the file.
+        categories: the category of each task.
+        model: whose result it is.
+        stage: of which stage.
+        task: of which task.
 
     Raises:
-        InputError: the file is not a result of the task in its name.
+        InputError: the file is not a result of the task.
     """
-    model, stage, name = path.parts[-3:]
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         scores = [subset["main_score"] for split in content["scores"].values() for subset in split]
@@ -51,9 +57,18 @@ def read_result(path: Path, categories: dict[str, str]) -> dict:
         ) from error
     if not math.isfinite(row["score"]):
         raise InputError(f"{path}: expected a finite score, found {row['score']}; delete the file to score it again")
-    if row["task"] != Path(name).stem:
-        raise InputError(f"{path}: expected a result of {Path(name).stem}, found one of {row['task']}")
+    if row["task"] != task:
+        raise InputError(f"{path}: expected a result of {task}, found one of {row['task']}")
     return row
+
+
+def read_results(paths: list[Path], categories: dict[str, str]) -> list[dict]:
+    """The rows of result files ``…/model/stage/task.json``.
+
+    Raises:
+        InputError: a file is not a result of the task in its name.
+    """
+    return [read_result(path, categories, *path.parts[-3:-1], path.stem) for path in paths]
 
 
 def average(rows: list[dict]) -> dict:

@@ -9,6 +9,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from lib.command import InputError, first_line
+from lib.device import has_fast_bfloat16
 from lib.model_folder import check_folder
 from lib.progress import progress
 
@@ -16,13 +17,6 @@ TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 POOLINGS = ["mean", "mean-with-special", "cls", "last"]
-
-
-def has_fast_bfloat16(device: str) -> bool:
-    """Whether bfloat16 matrix products are a hardware feature of the device."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()
 
 
 class Teacher:

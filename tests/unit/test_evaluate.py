@@ -170,6 +170,15 @@ def test_a_transformers_progress_is_ours_and_its_vectors_are_in_the_texts_order(
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
+def test_a_transformer_in_bfloat16_is_pooled_in_float32(teacher_folder, sentences, monkeypatch):
+    monkeypatch.setattr(evaluate, "has_fast_bfloat16", lambda device: True)
+    vectors = evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    expected = SentenceTransformer(str(teacher_folder), device="cpu").encode(sentences)
+    assert vectors.dtype == np.float32
+    cosines = (vectors * expected).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosines.min() > 0.999 and cosines.mean() < 1 - 1e-7
+
+
 def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd):
     evaluate.load_embedder(teacher_folder, "cpu")(sentences)
     assert "\r" not in capfd.readouterr().err

@@ -23,6 +23,7 @@ from derive import cluster
 from lib.command import InputError
 from lib.static_model import load_static_model, save_static_model
 
+PLOTS = ["stages", "gains", "tasks", "size", "loss"]
 SCORES = {
     ("m", "distilled"): {"SickA": 0.5, "SickB": 0.7, "Topics": 0.4, "Pairs": 0.9},
     ("m", "int8"): {"SickA": 0.6, "SickB": 0.8, "Topics": 0.5, "Pairs": 0.8},
@@ -190,7 +191,7 @@ def test_a_result_under_another_name_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
     moved = path.rename(path.with_name("Topics.json"))
     with pytest.raises(InputError, match="expected a result of Topics, found one of SickA"):
-        summary.read_result(moved, TYPES)
+        summary.read_results([moved], TYPES)
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):
@@ -198,7 +199,7 @@ def test_a_file_that_is_no_result_is_refused(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text('{"task_name": "Topics"}')
     with pytest.raises(InputError, match=r"Topics\.json: expected a result of mteb"):
-        summary.read_result(path, TYPES)
+        summary.read_results([path], TYPES)
 
 
 @pytest.mark.parametrize(
@@ -217,14 +218,14 @@ def test_a_damaged_result_is_refused_and_the_remedy_named(tmp_path, text):
     with pytest.raises(
         InputError, match=r"SickA\.json: expected a result of mteb.*; delete the file to score it again"
     ):
-        summary.read_result(path, TYPES)
+        summary.read_results([path], TYPES)
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
     path.write_text(path.read_text().replace("0.5", "NaN", 1))
     with pytest.raises(InputError, match=r"SickA\.json: expected a finite score, found nan; delete the file"):
-        summary.read_result(path, TYPES)
+        summary.read_results([path], TYPES)
 
 
 def drawn(path):
@@ -236,7 +237,8 @@ def drawn(path):
 
 def draw(summary, trainings, folder):
     command = ["--summary", summary, "--trainings", *trainings]
-    for name in ["stages", "size", "loss"]:
+    command += ["--differences", summary.with_name("differences.csv")]
+    for name in PLOTS:
         command += [f"--{name}", folder / f"{name}.svg"]
     plots.main([str(part) for part in command])
 
@@ -253,8 +255,14 @@ def family(tmp_path):
     ]
     sizes = {f"{m}/{s}": 10 ** (5 + i % 4) for i, (m, s) in enumerate(pairs)}
     settings = {"baselines": ["peer"], "released": dict.fromkeys(stages, "pretrained")}
+    settings["reference"] = {"a": {"its card": {"Avg": 66.0, "Size (MB)": 7.5}, "another": {"Avg": 60.0}}}
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "settings": settings}))
+    rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,stands"]
+    for against in ["a,pretrained", "peer,baseline"]:
+        rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,these tasks"]
+        rows += [f"a,int8,{against},Avg,2,1,3,1,3,yes"]
+    (tmp_path / "differences.csv").write_text("\n".join(rows))
     training = tmp_path / "a" / "pretrained"
     training.mkdir(parents=True)
     curve = [{"epoch": i, "train_loss": 2 / i if i else None, "validation_loss": 3 / (i + 1)} for i in range(3)]
@@ -265,7 +273,7 @@ def family(tmp_path):
 def test_plots_are_the_same_bytes_each_time(family, tmp_path):
     for folder in ["one", "two"]:
         draw(*family, tmp_path / folder)
-    for name in ["stages", "size", "loss"]:
+    for name in PLOTS:
         first, second = ((tmp_path / folder / f"{name}.svg").read_bytes() for folder in ["one", "two"])
         assert first == second
 
@@ -285,8 +293,16 @@ def test_stages_stand_in_their_order_where_the_first_model_lacks_one(family, tmp
 def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(family, tmp_path):
     draw(*family, tmp_path)
     texts = drawn(tmp_path / "size.svg")
+    assert "a, its card" in texts and "a, another" not in texts
     assert {"a, int8", "b, int8", "c, int8", "micro, int8", "peer", "0.1", "1", "100"} <= set(texts)
     assert not [text for text in texts if "10^" in text or "times" in text or "pretrained" in text]
+
+
+def test_gains_are_of_means_and_differences_to_baselines_of_tasks(family, tmp_path):
+    draw(*family, tmp_path)
+    gains, tasks = (drawn(tmp_path / f"{name}.svg") for name in ["gains", "tasks"])
+    assert {"a: int8 − pretrained", "STS", "Avg"} <= set(gains) and not {"STS12", "peer"} & set(gains)
+    assert {"STS12", "peer"} <= set(tasks) and "Avg" not in tasks
 
 
 def test_losses_are_shown_over_whole_epochs(family, tmp_path):

@@ -13,10 +13,11 @@ from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertM
 
 import embed
 from lib.command import InputError
+from lib.device import has_fast_bfloat16
 from lib.files import sha256
 from lib.model_folder import check_folder
 from lib.shards import read_embeddings, read_sentences
-from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher, has_fast_bfloat16
+from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher
 
 MAX_LENGTH = 32
 

@@ -4,6 +4,7 @@ import copy
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -59,6 +60,8 @@ def edited(path, jobs_of):
 
 def test_the_tree_is_complete_and_the_numbers_agree(finished):
     results = finished[0] / "results" / RUN
+    assert not list(finished[0].glob("<*"))  # no path variable is left as it stands
+    assert (finished[0] / "results" / RUN / "mteb" / "kept" / "small" / "int8").is_dir()
     summary = json.loads((results / "summary.json").read_text())
     assert len(summary["rows"]) == 5 * 2
     for row in summary["rows"]:
@@ -98,7 +101,28 @@ def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
     for row in summary["averages"]:
         assert f"{row['Avg']:.2f}" in description
     assert "temperature: 0.1" in description
+    assert not [name for name in ["stages", "gains", "tasks", "size", "loss"] if f"plots/{name}.svg" not in page]
     assert str(checkout) not in page.replace(f"{checkout}/overlay.yaml", "")
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_the_table_within_its_width(finished, tmp_path, width):
+    checkout, config = finished
+    assert snakemake(checkout, "--report", str(tmp_path / "report.html"), config=config).returncode == 0
+    page = (tmp_path / "report.html").read_text()
+    measure = "document.title = [...document.querySelectorAll('.summary td')].map(cell => cell.textContent).join(' ')"
+    measure += " + ' within ' + (document.querySelector('.summary p').getBoundingClientRect().right <= innerWidth)"
+    start, end = page.rsplit("</body>", 1)
+    page = f"{start}<script>setTimeout(() => {{ {measure} }}, 2000)</script></body>{end}"
+    (tmp_path / "report.html").write_text(page)
+    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
+    browser += ["--virtual-time-budget=8000", "--dump-dom", (tmp_path / "report.html").as_uri()]
+    shown = subprocess.run(browser, capture_output=True, text=True, check=True).stdout
+    title = re.search("<title>(.*?)</title>", shown)[1]
+    for row in json.loads((checkout / "results" / RUN / "summary.json").read_text())["averages"]:
+        assert f"{row['Avg']:.2f}" in title
+    assert title.endswith("within true")
 
 
 def test_a_report_of_a_part_says_that_there_is_no_table_yet(finished):
@@ -149,6 +173,27 @@ def test_a_tasks_data_overwritten_is_named(finished, tmp_path):
     (checkout / "results" / RUN / "tasks" / "Topics.arrow").write_bytes(b"xy")
     output = failed(checkout, finished[1], f"results/{RUN}/mteb/results/small/int8/Topics.json")
     assert "Topics.arrow: expected a task's data, found" in output
+
+
+def test_a_task_that_fails_hides_no_other_and_is_named(finished, tmp_path):
+    checkout, config = shutil.copytree(finished[0], tmp_path / "failing"), copy.deepcopy(finished[1])
+    config["corpus"]["decontaminate"] = config["evaluation"]["tasks"]
+    config["evaluation"]["tasks"] = [*config["evaluation"]["tasks"], "Equal"]
+    table = tmp_path / "equal.csv"
+    table.write_text("sentence1,sentence2,score\n" + "one,two,1.0\none,two,2.0\n" * 10)  # cosines are equal
+    equal = {"type": "STS", "source": f"path:{table}", "description": "made"}
+    config["evaluation"]["custom_tasks"]["Equal"] = equal
+    output = failed(checkout, config, f"results/{RUN}/mteb/results/small/int8/Equal.json")
+    log = f"results/{RUN}/logs/evaluate/small/int8.log"
+    why = "task Equal: expected a score, found nan; are its ratings, or its texts, all equal?"
+    assert f"FAILED small int8 Equal: {why} ({log})" in output
+    text = (checkout / "results" / RUN / "unfinished.md").read_text()
+    assert re.search(rf"\| small \| int8 \| Equal \| .*found nan.* \| {log} \|", text)
+    assert "| small | distilled | Equal | not scored" in text
+    assert re.search(r"\| small \| int8 \| – \| \d+\.\d\d \| – \| – \| 2 \|", text)  # of STS a task is missing
+    table.write_text(table.read_text().replace("two", "old boat", 7))
+    assert snakemake(checkout, f"results/{RUN}/mteb/results/small/int8/Equal.json", config=config).returncode == 0
+    assert not (checkout / "results" / RUN / "unfinished.md").exists()
 
 
 def test_a_second_run_has_nothing_to_do(finished):
