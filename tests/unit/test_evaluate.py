@@ -101,7 +101,9 @@ def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_fol
     with pytest.raises(InputError, match=r"task B: expected a score, found nan; .* 2 tasks' scores are kept\)"):
         scores(model_folder, out, custom, *three, kept=kept)
     assert not out.exists()
-    before = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
+    report = json.loads((kept / "failed.json").read_text())
+    assert list(report["failed"]) == ["B"] and list(report["kept"]) == ["A", "C"]
+    before = {path.name: path.stat().st_mtime_ns for path in kept.glob("?-*")}
     assert sorted(name[0] for name in before if name.endswith(".json")) == ["A", "C"]
     pairs(three[1], [float(i % 5) for i in range(10)])
     capfd.readouterr()
@@ -109,6 +111,7 @@ def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_fol
     scored = [line for line in capfd.readouterr().err.splitlines() if line.startswith("m distilled")]
     assert [line.split()[2] for line in scored] == ["B:"]
     assert {name: (kept / name).stat().st_mtime_ns for name in before} == before
+    assert not (kept / "failed.json").exists()
 
 
 def test_a_bug_in_one_task_loses_no_other(model_folder, tmp_path, three, capfd):
@@ -116,7 +119,7 @@ def test_a_bug_in_one_task_loses_no_other(model_folder, tmp_path, three, capfd):
     with pytest.raises(InputError, match="task B: see above"):
         scores(model_folder, tmp_path / "out", dict.fromkeys("ABC", "STS"), *three, kept=tmp_path / "kept")
     assert "Traceback" in capfd.readouterr().err
-    assert len(list((tmp_path / "kept").glob("*.json"))) == 2
+    assert len(list((tmp_path / "kept").glob("?-*.json"))) == 2
 
 
 def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
