@@ -30,4 +30,5 @@ BENCHMARK_TASKS = {
     ],
     "PairClassification": ["SprintDuplicateQuestions", "TwitterSemEval2015", "TwitterURLCorpus"],
 }
+DEVELOPMENT = "-dev"  # at a task's name: what is chosen on, its validation split or a part of its training split
 TYPE_OF = {task: task_type for task_type, tasks in BENCHMARK_TASKS.items() for task in tasks}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
-from lib.benchmark import TYPE_OF
+from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.command import InputError, first_line
 
 CATEGORIES = ["STS", "Classification", "PairClassification"]
@@ -14,12 +14,15 @@ CATEGORIES = ["STS", "Classification", "PairClassification"]
 
 def categories_of(tasks: Iterable[str], custom_types: dict[str, str]) -> dict[str, str]:
     """The category of each task: a custom task's type, or what mteb says of its own."""
-    known = TYPE_OF | custom_types
-    found = {task: known.get(task) for task in tasks}
+    found = {task: custom_types.get(task, TYPE_OF.get(task.removesuffix(DEVELOPMENT))) for task in tasks}
     if None in found.values():
         import mteb
 
-        found |= {task: mteb.get_task(task).metadata.type for task, category in found.items() if category is None}
+        found |= {
+            task: mteb.get_task(task.removesuffix(DEVELOPMENT)).metadata.type
+            for task, category in found.items()
+            if category is None
+        }
     return found
 
 

@@ -1,16 +1,18 @@
 """mteb tasks, MTEB's own and custom ones, and their data on disk."""
 
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import mteb
+import numpy as np
 import pyarrow
 from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from lib.benchmark import BENCHMARK
+from lib.benchmark import BENCHMARK, DEVELOPMENT
 from lib.command import InputError
 from lib.task_data import ROWS_AT_ONCE, read_splits, write_splits
 
@@ -37,10 +39,43 @@ def wanted_splits(task: AbsTask) -> list[str]:
     return [*task.eval_splits, *([task.train_split] if task.metadata.type == "Classification" else [])]
 
 
+def halves(rows: Dataset) -> dict[str, Dataset]:
+    """Rows divided by a hash of their text: the same text is always in the same half."""
+    first = np.array([zlib.crc32(text.encode()) % 2 == 0 for text in rows["text"][:]])
+    return {"train": rows.select(np.flatnonzero(first)), "test": rows.select(np.flatnonzero(~first))}
+
+
+def development_splits(task: AbsTask, splits: DatasetDict) -> dict[str, Dataset]:
+    """What stands in for a task's splits where a recipe is chosen: nothing of its test split.
+
+    A validation split is scored where there is one; else half of a classification's training split, the other half
+    being the classifier's.
+
+    Raises:
+        InputError: the task has neither.
+    """
+    name = next((name for name in ("validation", "dev") if name in splits), None)
+    if task.metadata.type != "Classification":
+        if name is None:
+            raise InputError(f"task {task.metadata.name}: expected a validation split, found {list(splits)}")
+        return {"test": splits[name]}
+    return {"train": splits["train"], "test": splits[name]} if name else halves(splits["train"])
+
+
 def write_data(task: AbsTask, path: Path) -> None:
-    """Write what a loaded task scores, with the columns that all its splits have."""
+    """Write what a loaded task scores, with the columns that all its splits have.
+
+    Raises:
+        InputError: a development task's data have no validation split.
+    """
     subsets = {"default": task.dataset} if isinstance(task.dataset, DatasetDict) else task.dataset
-    splits = {(subset, split): subsets[subset][split] for subset in task.hf_subsets for split in wanted_splits(task)}
+    splits = {}
+    for subset in task.hf_subsets:
+        if task.metadata.name.endswith(DEVELOPMENT):
+            found = development_splits(task, subsets[subset])
+        else:
+            found = {split: subsets[subset][split] for split in wanted_splits(task)}
+        splits |= {(subset, split): rows for split, rows in found.items()}
     columns = [
         name for name in next(iter(splits.values())).column_names if all(name in s.features for s in splits.values())
     ]
@@ -67,9 +102,15 @@ def read_data(path: Path) -> dict[str, DatasetDict]:
 def mteb_task(name: str) -> AbsTask:
     """One of mteb's tasks: as MTEB(eng, v1) scores it where it is of that benchmark, else its English test split.
 
+    A name that ends in ``-dev`` gives the same task for a development split, which ``write_data`` makes.
+
     Raises:
         InputError: mteb has no such task, or it is of a type that this pipeline does not average.
     """
+    if name.endswith(DEVELOPMENT):
+        task = mteb_task(name.removesuffix(DEVELOPMENT))
+        task.metadata = task.metadata.model_copy(update={"name": name})
+        return task
     for task in mteb.get_benchmark(BENCHMARK).tasks:
         if task.metadata.name == name and task.metadata.type in TYPES:
             return task

@@ -39,7 +39,7 @@ def test_a_model_of_several_seeds_is_a_model_for_each():
 
 
 def test_a_task_of_mteb_beyond_the_benchmark_is_known():
-    check_tasks(["STS12", "PoemSentimentClassification"])
+    check_tasks(["STS12", "PoemSentimentClassification", "STS12-dev"])
 
 
 BASE = {

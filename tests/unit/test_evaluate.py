@@ -204,6 +204,34 @@ def test_data_is_read_back_with_columns_that_are_lists(tmp_path):
     assert found["en"]["train"].select([2, 1])["label"][:] == [1, 0]
 
 
+def written(name, folder, **splits):
+    """The splits of a task's data, given as lists of texts, as they are written and read."""
+    task = mteb_task(name)
+    rows = {split: Dataset.from_dict({"text": texts, "label": [0] * len(texts)}) for split, texts in splits.items()}
+    data = DatasetDict(rows)
+    task.dataset = data if task.hf_subsets == ["default"] else {task.hf_subsets[0]: data}
+    write_data(task, folder / name)
+    (found,) = read_data(folder / name).values()
+    return {split: rows["text"] for split, rows in found.items()}
+
+
+def test_a_development_task_has_nothing_of_the_test_split(tmp_path):
+    texts = [f"text {i}" for i in range(40)]
+    found = written("EmotionClassification-dev", tmp_path, train=texts, validation=["v", "w"], test=["secret"])
+    assert found == {"train": texts, "test": ["v", "w"]}
+    found = written("Banking77Classification-dev", tmp_path, train=texts + texts, test=["secret"])
+    assert sorted(found["train"] + found["test"]) == sorted(texts + texts)
+    assert not set(found["train"]) & set(found["test"]) and min(map(len, found.values())) > 20
+    assert written("STSBenchmark-dev", tmp_path, train=texts, validation=["v"], test=["secret"]) == {"test": ["v"]}
+    with pytest.raises(InputError, match=r"task STS12-dev: expected a validation split, found \['train', 'test'\]"):
+        written("STS12-dev", tmp_path, train=texts, test=["secret"])
+
+
+def test_a_development_task_is_scored_under_its_own_name(model_folder, tmp_path):
+    pairs(tmp_path / "STSBenchmark-dev.arrow", [float(i % 5) for i in range(30)])
+    assert list(scores(model_folder, tmp_path / "out", {}, tmp_path / "STSBenchmark-dev.arrow")) == ["STSBenchmark-dev"]
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"ARROW1", "cut short"])
 def test_damaged_data_is_named(tmp_path, content):
     data = write_task(tmp_path / "task.arrow", test={"text": ["a", "b"], "label": [0, 1]})

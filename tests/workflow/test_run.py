@@ -132,6 +132,17 @@ def test_a_report_of_a_part_says_that_there_is_no_table_yet(finished):
     assert "This run has no table yet." in (checkout / "part.html").read_text()
 
 
+def test_a_run_is_compared_with_a_finished_one(finished):
+    checkout, config = finished
+    done = snakemake(checkout, f"results/{RUN}/against/{RUN}.md", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = (checkout / "results" / RUN / "against" / f"{RUN}.md").read_text()
+    assert "The two have the same config." in text
+    assert re.search(r"\| small, int8 \| Topics \| (\d+\.\d\d) \| \1 \| \+0\.00 \| \+0\.00 to \+0\.00 \| no \|", text)
+    missing = snakemake(checkout, "-n", f"results/{RUN}/against/absent.md", config=config)
+    assert missing.returncode == 1 and "results/absent/summary.json" in missing.stdout + missing.stderr
+
+
 def test_mteb_reads_the_results_as_its_own(finished):
     results = finished[0] / "results" / RUN
     loaded = mteb.ResultCache(results / "mteb").load_results()
