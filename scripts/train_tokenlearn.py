@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from model2vec import StaticModel
+from tokenlearn import pretrain
 from tokenlearn.train import train_model
+from tqdm import tqdm
 
 from lib.command import InputError, run
 from lib.device import job_device
@@ -16,6 +18,17 @@ from lib.files import sha256, write_json
 from lib.progress import say
 from lib.shards import read_embeddings, read_sample, shard_path
 from lib.static_model import load_static_model, save_static_model, with_vectors
+
+
+class Bar(tqdm):
+    """A bar that is not written anew with each step's loss, as tokenlearn's is: a log would have a line for each."""
+
+    def set_description_str(self, desc: str | None = None, refresh: bool = True) -> None:
+        """Take a description, to be shown with the next count."""
+        super().set_description_str(desc, refresh=False)
+
+
+pretrain.tqdm = Bar
 
 
 def train_tokenlearn(

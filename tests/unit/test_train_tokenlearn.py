@@ -66,3 +66,10 @@ def test_a_teacher_narrower_than_the_model_is_refused(folders, sentences):
     model = load_static_model(folders / "distilled")
     with pytest.raises(InputError, match="at least 16 of the teacher's dimensions, found 8"):
         train_tokenlearn.train_tokenlearn(model, sentences, np.zeros((len(sentences), 8), np.float32), 0, "cpu")
+
+
+def test_its_bar_writes_no_line_for_each_step(capfd):
+    bar = train_tokenlearn.pretrain.tqdm(range(500), mininterval=60)
+    for i in bar:
+        bar.set_description_str(f"Train Loss: {i}")
+    assert capfd.readouterr().err.count("\r") < 5
