@@ -207,7 +207,7 @@ PLOTS = ["stages", "gains", "tasks", "size", "loss"]
 # after a failure: what a run has and what it lacks
 UNFINISHED = shlex.join(
     ["python", script("unfinished"), "--results", f"results/{config['run']}"]
-    + ["--scored", *("/".join(each) for each in SCORED), "--tasks", *TASKS]
+    + ["--scored", *(f"{model}/{stage}" for model, stage in SCORED), "--tasks", *TASKS]
     + ["--custom-types", *(f"{task}={CUSTOM_TASKS[task]['type']}" for task in TASKS if task in CUSTOM_TASKS)]
     + ["--output", f"results/{config['run']}/unfinished.md"]
 )

@@ -167,8 +167,8 @@ rule compare:
         mem_mb=memory(2000),
         runtime=10,
     params:
-        before="results/{other}",
-        after=f"results/{config['run']}",
+        before=folder_of_input("other"),
+        after=folder_of_input("own"),
     shell:
         "python {input.script:q} --before {params.before:q} --after {params.after:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
