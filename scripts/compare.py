@@ -10,8 +10,7 @@ import yaml
 from lib.command import InputError, run
 from lib.differences import difference
 from lib.files import read_json, replacing
-from lib.results import CATEGORIES
-from summary import DIFFERENCES, MARKDOWN, cell, difference_lines, rendered
+from summary import DIFFERENCES, DIFFERENCES_HEADER, MARKDOWN, cell, difference_lines, rendered
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -88,12 +87,11 @@ def differing(before: Path, after: Path) -> list[dict]:
     ]
     if other_data:
         only.append(f"Not compared, for their data are of another revision: {', '.join(sorted(other_data))}.")
-    header = ["This", "Against", *CATEGORIES, "Avg", "95 % interval", "Over tasks", "Stands"]
     return [
         {
             "heading": f"{after.name} against {before.name}",
             "text": [DIFFERENCES, *only],
-            "header": header,
+            "header": DIFFERENCES_HEADER,
             "lines": difference_lines(rows),
         },
         {

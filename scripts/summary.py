@@ -18,6 +18,7 @@ from lib.model_folder import weights_size
 from lib.results import CATEGORIES, averages, categories_of, read_results
 from lib.task_data import read_splits
 
+DIFFERENCES_HEADER = ["This", "Against", "Avg", "95 % interval", "Over tasks", "Stands", *CATEGORIES]
 DIFFERENCES = (
     "How much better the first is than the second: an int8 model, a stage or a baseline. A star: the 95 % interval of "
     "a paired bootstrap over the items of these tasks (in classification, over mteb's ten training samples) is on one "
@@ -131,16 +132,14 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
         pairs.setdefault(names, {})[row["of"]] = row
     lines = []
     for names, found in pairs.items():
-        cells = [
-            f"{float(found[key]['difference']):+.2f}{'' if found[key]['stands'] == 'no' else '*'}"
-            if key in found
-            else "–"
-            for key in [*CATEGORIES, "Avg"]
-        ]
+        shown = {
+            key: f"{float(row['difference']):+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in found.items()
+        }
         avg = found["Avg"]
         interval = f"{float(avg['low']):+.2f} to {float(avg['high']):+.2f}"
         over_tasks = f"{float(avg['low_over_tasks']):+.2f} to {float(avg['high_over_tasks']):+.2f}"
-        lines.append([*names, *cells, interval, over_tasks, avg["stands"]])
+        means = [shown.get(category, "–") for category in CATEGORIES]
+        lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])
     return lines
 
 
@@ -170,7 +169,7 @@ def page(rows: list[dict], means: list[dict], differences: list[dict], sizes: di
         {
             "heading": "What is more than chance",
             "text": [DIFFERENCES],
-            "header": ["This", "Against", *CATEGORIES, "Avg", "95 % interval", "Over tasks", "Stands"],
+            "header": DIFFERENCES_HEADER,
             "lines": difference_lines(differences),
         },
         {
