@@ -74,7 +74,7 @@ def test_quickstart_profile_uses_packages_only(tmp_path):
 
 def test_quickstart_profile_leaves_cores_to_the_command_and_to_other_profiles():
     profile = yaml.safe_load((REPOSITORY / "profiles" / "quickstart" / "profile.yaml").read_text())
-    assert profile == {"configfile": "recipes/quickstart.yaml"}
+    assert profile == {"configfile": "recipes/quickstart.yaml", "keep-going": True}
 
 
 def test_downloads_need_no_other_job(tmp_path):
