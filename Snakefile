@@ -47,7 +47,7 @@ onsuccess:
 
 
 onerror:
-    shell(UNFINISHED)
+    shell(UNFINISHED + " || true")
 
 
 # targets, downloads, and what is done in seconds

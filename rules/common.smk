@@ -89,10 +89,11 @@ def script(name):
 
 
 def library(name):
-    """The modules of scripts/lib that a script imports, itself or through another of them."""
+    """The modules of scripts/lib, and other scripts, that a script imports, itself or through another of them."""
     finder = ModuleFinder([str(SCRIPTS)])
     finder.run_script(script(name))
-    return sorted(here(module.__file__) for key, module in finder.modules.items() if key.startswith("lib."))
+    found = {key: module.__file__ for key, module in finder.modules.items() if key not in ("__main__", "lib")}
+    return sorted(here(file) for file in found.values() if file and Path(file).is_relative_to(SCRIPTS))
 
 
 def options(**values):

@@ -208,8 +208,7 @@ PLOTS = ["stages", "gains", "tasks", "size", "loss"]
 UNFINISHED = shlex.join(
     ["python", script("unfinished"), "--results", f"results/{config['run']}"]
     + ["--scored", *(f"{model}/{stage}" for model, stage in SCORED), "--tasks", *TASKS]
-    + ["--custom-types", *(f"{task}={CUSTOM_TASKS[task]['type']}" for task in TASKS if task in CUSTOM_TASKS)]
-    + ["--output", f"results/{config['run']}/unfinished.md"]
+    + ["--custom", custom_types(None), "--output", f"results/{config['run']}/unfinished.md"]
 )
 
 

@@ -151,7 +151,6 @@ rule compare:
     """Show what changed against another finished run, and whether it is more than chance."""
     input:
         script=script("compare"),
-        summary_script=script("summary"),
         lib=library("compare"),
         own=["<results>/summary.json", "<results>/config.yaml"],
         other=["results/{other}/summary.json", "results/{other}/config.yaml"],

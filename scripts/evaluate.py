@@ -126,10 +126,9 @@ def kept_path(folder: Path, data: Path, *parts: object) -> Path:
 
 
 def gold(task: AbsTask, subset: str, split: str, column: str) -> np.ndarray:
-    """A column of a task's data; some pair classifications hold all their rows in one."""
+    """A column of a task's data, ``[items]``."""
     data = task.dataset if split in task.dataset else task.dataset[subset]
-    values = data[split][column]
-    return np.array(values[0] if len(values) == 1 else values)
+    return np.array(data[split][column])
 
 
 def resample(task: AbsTask, result: TaskResult, predictions: dict, seed: int) -> np.ndarray:

@@ -16,12 +16,12 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from lib.command import run
 from lib.files import read_json, replacing
-from lib.results import CATEGORIES as MEANS
+from lib.results import CATEGORIES
 
 # Okabe and Ito's colours, told apart with every kind of colour vision, and markers for print
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "osD^vPX"
-CATEGORIES = [*MEANS, "Avg"]
+MEANS = [*CATEGORIES, "Avg"]
 plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -40,7 +40,7 @@ def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, 
 
     A dotted line leads from a model's released stage to the int8 one that was made of it.
     """
-    categories = [c for c in CATEGORIES if any(c in row for row in averages)]
+    categories = [c for c in MEANS if any(c in row for row in averages)]
     figure, axes = plt.subplots(1, len(categories), figsize=(3.4 * len(categories), 4.6), layout="constrained")
     models = list(dict.fromkeys(row["model"] for row in averages if row["model"] not in baselines))
     stages = in_order(row["stage"] for row in averages if row["model"] in models)
@@ -119,7 +119,7 @@ def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
         if row["against_model"] not in baselines:
             against = row["against_stage"] if row["against_model"] == row["model"] else row["against_model"]
             pairs.setdefault(f"{row['model']}: {row['stage']} − {against}", {})[row["of"]] = row
-    categories = [c for c in CATEGORIES if any(c in found for found in pairs.values())]
+    categories = [c for c in MEANS if any(c in found for found in pairs.values())]
     size = (1.8 + 2.4 * len(categories), 1 + 0.32 * len(pairs))
     figure, axes = plt.subplots(1, len(categories), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for i, (axis, category) in enumerate(zip(axes[0], categories, strict=True)):
@@ -136,7 +136,7 @@ def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
     """Each task's difference of the first model's int8 stage to each baseline, with intervals over its items."""
     first = next((row["model"] for row in differences if row["stage"] == "int8"), None)
     rows = [row for row in differences if row["model"] == first and row["against_model"] in baselines]
-    rows = [row for row in rows if row["of"] not in CATEGORIES]
+    rows = [row for row in rows if row["of"] not in MEANS]
     tasks = list(dict.fromkeys(row["of"] for row in rows))
     figure, axis = plt.subplots(figsize=(8, 1.6 + (0.2 + 0.13 * len(baselines)) * len(tasks)), layout="constrained")
     for i, baseline in enumerate(baselines):

@@ -205,10 +205,10 @@ def sample(
 
 
 def texts_in(table: pyarrow.Table) -> Iterator[str]:
-    """The texts in a task's rows; pairs may stand in lists."""
+    """The texts in a task's rows."""
     for batch in table.to_batches():
         for column in (batch[name] for name in TEXT_COLUMNS if name in batch.schema.names):
-            yield from (column.flatten() if pyarrow.types.is_nested(column.type) else column).to_pylist()
+            yield from column.to_pylist()
 
 
 def test_texts_of(paths: Iterable[Path]) -> TaskTexts:

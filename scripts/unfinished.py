@@ -1,6 +1,7 @@
 """Say which scores a run that failed has and which it lacks, and where the logs are."""
 
 import argparse
+import json
 from pathlib import Path
 
 from lib.command import run
@@ -16,11 +17,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--results", type=Path, required=True, help="the run's folder")
     parser.add_argument("--scored", nargs="+", required=True, help="each model/stage that is to be scored")
     parser.add_argument("--tasks", nargs="+", required=True)
-    parser.add_argument("--custom-types", nargs="*", default=[], help="the types of custom tasks: name=type")
+    parser.add_argument("--custom", type=json.loads, default={}, help="JSON: the types of custom tasks, by name")
     parser.add_argument("--output", type=Path, required=True, help="the Markdown to write")
     args = parser.parse_args(argv)
 
-    categories = categories_of(args.tasks, dict(each.split("=") for each in args.custom_types))
+    categories = categories_of(args.tasks, args.custom)
     lines, lacking = [], []
     for name in args.scored:
         scores = args.results / "mteb" / "results" / name

@@ -111,6 +111,8 @@ def check_derived(models: dict, name: str) -> None:
     model, sources = models[name], lineage(models, name)[1:]
     if not {"dimensions", "clusters"} & set(model):
         raise InputError(f"models.{name}: comes from {model['from']}, expected dimensions or clusters, found neither")
+    if "training" in model and "clusters" not in model:
+        raise InputError(f"models.{name}.training: expected none, for without clusters nothing is trained")
     wide = dimensions_of(models, model["from"])
     if model.get("dimensions", 0) >= wide:
         raise InputError(

@@ -39,6 +39,12 @@ def wanted_splits(task: AbsTask) -> list[str]:
     return [*task.eval_splits, *([task.train_split] if task.metadata.type == "Classification" else [])]
 
 
+def unpacked(rows: Dataset) -> Dataset:
+    """Some pair classifications of mteb hold all pairs in the lists of a single row: a row for each."""
+    packed = len(rows) == 1 and all(isinstance(value, list) for value in rows[0].values())
+    return Dataset.from_dict(rows[0]) if packed else rows
+
+
 def halves(rows: Dataset) -> dict[str, Dataset]:
     """Rows divided by a hash of their text: the same text is always in the same half."""
     first = np.array([zlib.crc32(text.encode()) % 2 == 0 for text in rows["text"][:]])
@@ -75,7 +81,7 @@ def write_data(task: AbsTask, path: Path) -> None:
             found = development_splits(task, subsets[subset])
         else:
             found = {split: subsets[subset][split] for split in wanted_splits(task)}
-        splits |= {(subset, split): rows for split, rows in found.items()}
+        splits |= {(subset, split): unpacked(rows) for split, rows in found.items()}
     columns = [
         name for name in next(iter(splits.values())).column_names if all(name in s.features for s in splits.values())
     ]

@@ -101,6 +101,9 @@ def test_a_number_that_a_script_would_refuse_late_is_refused_at_once(path, value
         ("run", "README.md", "run: 'README.md' should not be valid"),
         ("run", "line\n", "run: 'line\\n' does not match"),
         ("corpus.source", [5], "corpus.source"),
+        ("evaluation.seed", -1, "evaluation.seed: -1 is less than the minimum of 0"),
+        ("models.potion-mxbai-256d-v2.seeds", [1], "models.potion-mxbai-256d-v2"),
+        ("models.potion-mxbai-micro.seeds", [1, 2], "models.potion-mxbai-micro"),
         ("evaluation", ["a"], "evaluation: ['a'] is not of type 'object'"),
     ],
 )
@@ -122,6 +125,11 @@ def test_a_value_that_would_fail_later_is_refused_by_the_schema(path, value, wor
             "small.from: expected a trained model in the end, found small",
         ),
         ("models.b", {"from": "small"}, "models.b: comes from small, expected dimensions or clusters, found neither"),
+        (
+            "models.b",
+            {"from": "small", "dimensions": 8, "training": {"epochs": 3}},
+            "models.b.training: expected none, for without clusters nothing is trained",
+        ),
         ("models.b", {"from": "small", "dimensions": 16}, "b.dimensions: 16, expected fewer than the 16 of small"),
         ("teacher.max_length", 65, "teacher.max_length: 65, expected at most the teacher's 64 positions"),
         ("corpus.language", "xx", "corpus.language: 'xx', expected one of"),

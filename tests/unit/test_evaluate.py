@@ -227,6 +227,15 @@ def test_a_development_task_has_nothing_of_the_test_split(tmp_path):
         written("STS12-dev", tmp_path, train=texts, test=["secret"])
 
 
+def test_pairs_in_the_lists_of_one_row_get_a_row_each(tmp_path):
+    task = mteb_task("TwitterURLCorpus")
+    rows = {"sentence1": [["a", "b", "c"]], "sentence2": [["d", "e", "f"]], "labels": [[0, 1, 1]]}
+    task.dataset = DatasetDict(test=Dataset.from_dict(rows))
+    write_data(task, tmp_path / "pairs.arrow")
+    found = read_data(tmp_path / "pairs.arrow")["default"]["test"]
+    assert found["sentence2"] == ["d", "e", "f"] and found["labels"] == [0, 1, 1]
+
+
 def test_a_development_task_is_scored_under_its_own_name(model_folder, tmp_path):
     pairs(tmp_path / "STSBenchmark-dev.arrow", [float(i % 5) for i in range(30)])
     assert list(scores(model_folder, tmp_path / "out", {}, tmp_path / "STSBenchmark-dev.arrow")) == ["STSBenchmark-dev"]

@@ -218,17 +218,15 @@ def test_planted_test_texts_are_dropped_and_counted_for_their_tasks(arguments, s
     }
 
 
-def test_test_texts_may_stand_in_lists_and_are_read_in_parts(sentences, tmp_path, monkeypatch):
-    lists = {"sentence1": [sentences[:150]], "sentence2": [sentences[150:300]], "labels": [[0, 1] * 75]}
-    rows = {name: values[0] for name, values in lists.items()}
-    paths = [write_task(tmp_path / name / "Pairs", test=found) for name, found in [("a", lists), ("b", rows)]]
+def test_test_texts_are_read_in_parts(sentences, tmp_path, monkeypatch):
+    rows = {"sentence1": sentences[:150], "sentence2": sentences[150:300], "labels": [0, 1] * 75}
+    path = write_task(tmp_path / "Pairs", test=rows)
     hashes = hash_texts(sentences)
     for size in (script.TEXTS_AT_ONCE, 50):
         monkeypatch.setattr(script, "TEXTS_AT_ONCE", size)
-        for path in paths:
-            texts = script.test_texts_of([path])
-            assert texts.counts == {"Pairs": {"texts": 300, "too_short_to_seek": 0}}
-            assert texts.overlaps(*hashes) == {row: ["Pairs"] for row in range(300)}
+        texts = script.test_texts_of([path])
+        assert texts.counts == {"Pairs": {"texts": 300, "too_short_to_seek": 0}}
+        assert texts.overlaps(*hashes) == {row: ["Pairs"] for row in range(300)}
 
 
 def test_too_few_sentences_is_a_mistake_and_leaves_no_files(arguments, tmp_path):

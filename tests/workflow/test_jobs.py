@@ -1,5 +1,7 @@
 """The jobs of the untouched config and of the quickstart, and what a bad config says; nothing is run."""
 
+import re
+
 import pytest
 import yaml
 from workflow import REPOSITORY, changed, copy_checkout, planned, snakemake, tiny_config
@@ -75,6 +77,13 @@ def test_quickstart_profile_uses_packages_only(tmp_path):
 def test_quickstart_profile_leaves_cores_to_the_command_and_to_other_profiles():
     profile = yaml.safe_load((REPOSITORY / "profiles" / "quickstart" / "profile.yaml").read_text())
     assert profile == {"configfile": "recipes/quickstart.yaml", "keep-going": True}
+
+
+def test_a_rule_depends_on_the_scripts_that_its_script_imports(tmp_path):
+    done = snakemake(copy_checkout(tmp_path / "checkout"), "-n")
+    inputs = re.search(r"rule derive:\n    input: (.*)", done.stdout + done.stderr)[1].split(", ")
+    assert {"scripts/derive.py", "scripts/train.py", "scripts/lib/losses.py"} <= set(inputs)
+    assert not {"scripts/lib/__init__.py", "scripts/evaluate.py"} & set(inputs)
 
 
 def test_downloads_need_no_other_job(tmp_path):
