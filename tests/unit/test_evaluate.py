@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import polars
 import pytest
+import torch
 from conftest import TOPICS, made_sentences
 from datasets import Dataset, DatasetDict
 from helpers import distilled, write_task
@@ -180,6 +181,8 @@ def test_a_transformer_in_bfloat16_is_pooled_in_float32(teacher_folder, sentence
     assert vectors.dtype == np.float32
     cosines = (vectors * expected).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
     assert cosines.min() > 0.999 and cosines.mean() < 1 - 1e-7
+    rounded = torch.from_numpy(vectors).bfloat16().float().numpy()
+    assert (rounded != vectors).mean() > 0.9
 
 
 def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd):
