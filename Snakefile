@@ -47,7 +47,7 @@ onsuccess:
 
 
 onerror:
-    shell(UNFINISHED + " || true")
+    shell("{UNFINISHED} || true")
 
 
 # targets, downloads, and what is done in seconds
