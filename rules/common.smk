@@ -15,6 +15,7 @@ BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.command import InputError
 from lib.config import (
     check_meaning,

@@ -201,7 +201,26 @@ def baseline_files(wildcards):
 # report.smk
 
 
-PLOTS = ["stages", "gains", "tasks", "size", "loss"]
+# the STS task on whose pairs similarities are plotted: of all, the best known
+TYPES = TYPE_OF | {task: CUSTOM_TASKS[task]["type"] for task in CUSTOM_TASKS}
+STS_TASKS = [task for task in TASKS if TYPES.get(task.removesuffix(DEVELOPMENT)) == "STS"]
+SIMILARITY_TASKS = sorted(STS_TASKS, key="STSBenchmark".__ne__)[:1]
+
+# what the trainings report of themselves
+TRAINING_FILES = [stage_files(*stage)[-1] for stage in STAGES if stage[1] in trained_stages(stage[0])]
+
+# name: what it shows
+PLOTS = {
+    "stages": "scores along the stages",
+    "gains": "what each stage gained, and whether by chance",
+    "tasks": "each task, against the baselines",
+    "size": "quality over size",
+    "clusters": "quality over the number of shared vectors",
+    "similarities": "similarities of pairs, before and after",
+    "loss": "loss curves",
+}
+LACKING = {"clusters": not any("clusters" in MODELS[model] for model in MODELS), "similarities": not STS_TASKS}
+PLOTS = {name: shows for name, shows in PLOTS.items() if not LACKING.get(name)}
 
 
 # after a failure: what a run has and what it lacks
@@ -210,6 +229,18 @@ UNFINISHED = shlex.join(
     + ["--scored", *(f"{model}/{stage}" for model, stage in SCORED), "--tasks", *TASKS]
     + ["--custom", custom_types(None), "--output", f"results/{config['run']}/unfinished.md"]
 )
+
+
+def similarity_models(wildcards):
+    """The files of the stages whose similarities are plotted: of the first model the first, and int8."""
+    first = next(iter(MODELS))
+    stages = dict.fromkeys(scored(first, stage) for stage in (stages_of(first)[0], "int8"))
+    return [file for stage in stages for file in files_in(*stage)]
+
+
+def similarity_folders(wildcards, input):
+    """The folders of ``similarity_models``."""
+    return list(dict.fromkeys(str(Path(file).parent) for file in input.models))
 
 
 def summary_settings():
@@ -222,6 +253,12 @@ def summary_settings():
         "released": {model: released_stage(model) for model in MODELS},
         "training_seeds": {model: recipe(model)["seed"] for model in MODELS},
         "seeds": SEEDS,
+        "clusters": {
+            model: {key: MODELS[model].get(key) for key in ("from", "clusters")}
+            | {"dimensions": dimensions_of(MODELS, model)}
+            for model in MODELS
+            if "clusters" in MODELS[model]
+        },
         "evaluation_seed": config["evaluation"]["seed"],
         "reference": config["reference"],
         "reference_about": config["reference_about"],

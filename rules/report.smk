@@ -5,7 +5,8 @@
 # makes  <results>/summary.{csv,json,md,html}
 #        <results>/differences.csv           between stages, and to baselines: which are more than chance
 #        <results>/config.yaml               the merged config, and what made the run
-#        <results>/plots/{stages,gains,tasks,size,loss}.svg
+#        <results>/plots/{stages,gains,tasks,size,loss}.svg, and similarities.svg where a task is STS, clusters.svg
+#                                            where a model's tokens share vectors
 #        <results>/against/{other}.md        what changed against another run, made when asked for
 
 
@@ -72,11 +73,12 @@ rule summary:
 
 
 rule run_config:
-    """Write down the merged config, and the commit, the command and the versions that made the run."""
+    """Write down the merged config, and the commit, command, devices and versions that made the run."""
     input:
         script=script("run_config"),
         lib=library("run_config"),
         summary="<results>/summary.json",
+        trainings=TRAINING_FILES,
     output:
         report(
             "<results>/config.yaml",
@@ -91,49 +93,30 @@ rule run_config:
     params:
         config=json.dumps(config),
     shell:
-        "python {input.script:q} --config {params.config:q} --summary {input.summary:q} --output {output:q}"
-        " 2>&1 | tee {log:q}"
+        "python {input.script:q} --config {params.config:q} --summary {input.summary:q} --trainings {input.trainings:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule plots:
-    """Draw scores along the stages, gains and differences with intervals, quality over size, and the loss curves."""
+    """Draw the plots: scores by stage, size and shared vectors, differences, similarities, and loss curves."""
     input:
         script=script("plots"),
         lib=library("plots"),
         summary="<results>/summary.json",
         differences="<results>/differences.csv",
-        trainings=[stage_files(*stage)[-1] for stage in STAGES if stage[1] in trained_stages(stage[0])],
+        trainings=TRAINING_FILES,
+        models=similarity_models,
+        task=list(map(task_path, SIMILARITY_TASKS)),
     output:
-        stages=report(
-            "<results>/plots/stages.svg",
-            caption="../report/stages.rst",
-            category="2. Plots",
-            labels={"shows": "1. scores along the stages"},
-        ),
-        gains=report(
-            "<results>/plots/gains.svg",
-            caption="../report/gains.rst",
-            category="2. Plots",
-            labels={"shows": "2. what each stage gained, and whether by chance"},
-        ),
-        tasks=report(
-            "<results>/plots/tasks.svg",
-            caption="../report/tasks.rst",
-            category="2. Plots",
-            labels={"shows": "3. each task, against the baselines"},
-        ),
-        size=report(
-            "<results>/plots/size.svg",
-            caption="../report/size.rst",
-            category="2. Plots",
-            labels={"shows": "4. quality over size"},
-        ),
-        loss=report(
-            "<results>/plots/loss.svg",
-            caption="../report/loss.rst",
-            category="2. Plots",
-            labels={"shows": "5. loss curves"},
-        ),
+        [
+            report(
+                f"<results>/plots/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="2. Plots",
+                labels={"shows": f"{number}. {shows}"},
+            )
+            for number, (name, shows) in enumerate(PLOTS.items(), 1)
+        ],
     log:
         "<logs>/plots.log",
     conda:
@@ -141,10 +124,12 @@ rule plots:
     resources:
         mem_mb=memory(1000),
         runtime=10,
+    params:
+        models=similarity_folders,
     shell:
         "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
-        " --trainings {input.trainings:q} --stages {output.stages:q} --gains {output.gains:q} --tasks {output.tasks:q}"
-        " --size {output.size:q} --loss {output.loss:q} 2>&1 | tee {log:q}"
+        " --trainings {input.trainings:q} --similarities {params.models:q} --task {input.task:q}"
+        " --outputs {output:q} 2>&1 | tee {log:q}"
 
 
 rule compare:

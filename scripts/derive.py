@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from lib.command import InputError, run
+from lib.device import device_name
 from lib.files import sha256, write_json
 from lib.progress import say
 from lib.shards import read_sample
@@ -130,7 +131,7 @@ def main(argv: list[str]) -> None:
             reduced = model.dim if recipe.loss == "contrastive" else None
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
             model, training = train(model, tokens, offsets, wanted, recipe, device)
-            training = {"recipe": asdict(recipe), "device": device} | training
+            training = {"recipe": asdict(recipe), "device": device_name(device)} | training
     save_static_model(model, args.output)
     report = {
         "dimensions": model.dim,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lib.command import InputError, run
-from lib.device import job_device
+from lib.device import device_name, job_device
 from lib.files import replacing, sha256, write_json
 from lib.progress import say
 from lib.shards import read_sentences
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
         "teacher_sha256": sha256(args.teacher / "model.safetensors"),
         "max_length": args.max_length,
         "pooling": args.pooling,
-        "device": device,
+        "device": device_name(device),
         "dtype": str(teacher.model.dtype).removeprefix("torch."),
         "versions": {name: importlib.metadata.version(name) for name in ["torch", "transformers", "tokenizers"]},
     }

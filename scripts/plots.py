@@ -1,4 +1,4 @@
-"""Draw a run's plots: scores along the stages, gains and differences with intervals, quality over size, losses."""
+"""Draw a run's plots: scores by stage, size and shared vectors, differences with intervals, similarities, losses."""
 
 import argparse
 import csv
@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from scipy.stats import spearmanr
 
 from lib.command import run
 from lib.files import read_json, replacing
 from lib.results import CATEGORIES
+from lib.static_model import load_static_model
+from lib.task_data import read_splits
 
 # Okabe and Ito's colours, told apart with every kind of colour vision, and markers for print
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -154,6 +158,61 @@ def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
     return figure
 
 
+def clusters_plot(averages: list[dict], clusters: dict[str, dict]) -> Figure:
+    """The macro average over the number of vectors that a model's tokens share, beside the model that it comes from.
+
+    Args:
+        averages: the summary's means.
+        clusters: of each model whose tokens share vectors, ``from``, ``dimensions`` and ``clusters``.
+    """
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    score = {row["model"]: row["Avg"] for row in averages if row["stage"] == "int8"}
+    curves: dict[tuple[str, int], list[tuple[int, float]]] = {}
+    for model, settings in clusters.items():
+        curve = curves.setdefault((settings["from"], settings["dimensions"]), [])
+        curve.append((settings["clusters"], score[model]))
+    for i, ((parent, dimensions), curve) in enumerate(curves.items()):
+        look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
+        axis.plot(*zip(*sorted(curve), strict=True), **look, label=f"of {parent}, {dimensions} dimensions")
+    for i, parent in enumerate(dict.fromkeys(parent for parent, _ in curves)):
+        style = {"color": "#666666", "linestyle": ["--", ":", "-."][i % 3]}
+        axis.axhline(score[parent], **style, label=f"{parent}, a vector a token")
+    axis.set_xscale("log")
+    ticks = sorted({settings["clusters"] for settings in clusters.values()})
+    axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.margins(0.15)
+    axis.grid(alpha=0.3)
+    axis.set_xlabel("shared vectors (logarithmic)")
+    axis.set_ylabel("macro average (hundredths)")
+    figure.legend(loc="outside lower center", frameon=False)
+    return figure
+
+
+def similarity_plot(models: list[Path], data: Path) -> Figure:
+    """The cosines that stages of a model give the pairs of an STS task, over the pairs' ratings.
+
+    Args:
+        models: the stages' folders, ``…/model/stage``.
+        data: the task's data.
+    """
+    tables = [table for (_, split), table in read_splits(data).items() if split == "test"]
+    pairs = [[text for table in tables for text in table[side].to_pylist()] for side in ("sentence1", "sentence2")]
+    ratings = np.concatenate([np.array(table["score"], dtype=np.float64) for table in tables])
+    size = (4.2 * len(models), 4.2)
+    figure, axes = plt.subplots(1, len(models), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for i, (folder, axis) in enumerate(zip(models, axes[0], strict=True)):
+        model = load_static_model(folder)
+        first, second = (model.encode(texts, use_multiprocessing=False) for texts in pairs)
+        cosines = (first * second).sum(axis=1)  # of unit length
+        axis.scatter(ratings, cosines, s=8, alpha=0.3, color=COLORS[i], linewidths=0, rasterized=True)
+        axis.set_title(f"{'/'.join(folder.parts[-2:])}\nSpearman {100 * spearmanr(ratings, cosines).statistic:.2f}")
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel("cosine of the pair's embeddings")
+    figure.supxlabel(f"rating of the pair, {data.stem}")
+    return figure
+
+
 def loss_plot(trainings: dict[str, dict]) -> Figure:
     """Training and held-out loss of each training over its epochs."""
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
@@ -180,27 +239,33 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Draw one run's plots."""
+    """Draw those plots of one run whose files are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--differences", type=Path, required=True, help="differences.csv")
     parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files of trained models")
-    parser.add_argument("--stages", type=Path, required=True, help="the SVG of the stages to write")
-    parser.add_argument("--gains", type=Path, required=True, help="the SVG of the stages' gains to write")
-    parser.add_argument("--tasks", type=Path, required=True, help="the SVG of each task's difference to write")
-    parser.add_argument("--size", type=Path, required=True, help="the SVG of quality over size to write")
-    parser.add_argument("--loss", type=Path, required=True, help="the SVG of the loss curves to write")
+    parser.add_argument(
+        "--similarities", type=Path, nargs="*", default=[], help="folders of stages to compare on --task"
+    )
+    parser.add_argument("--task", type=Path, nargs="?", help="the data of an STS task")
+    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="SVG files, each of the name of a plot")
     args = parser.parse_args(argv)
     summary = read_json(args.summary)
     averages, settings = summary["averages"], summary["settings"]
-    save(stages_plot(averages, settings["baselines"], settings["released"]), args.stages)
     with args.differences.open(encoding="utf-8", newline="") as file:
         differences = list(csv.DictReader(file))
-    save(gains_plot(differences, settings["baselines"]), args.gains)
-    save(tasks_plot(differences, settings["baselines"]), args.tasks)
-    save(size_plot(averages, summary["sizes"], settings["reference"]), args.size)
     curves = {"/".join(path.parts[-3:-1]): read_json(path, ["curve"]) for path in args.trainings}
-    save(loss_plot(curves), args.loss)
+    draw = {
+        "stages": lambda: stages_plot(averages, settings["baselines"], settings["released"]),
+        "gains": lambda: gains_plot(differences, settings["baselines"]),
+        "tasks": lambda: tasks_plot(differences, settings["baselines"]),
+        "size": lambda: size_plot(averages, summary["sizes"], settings["reference"]),
+        "clusters": lambda: clusters_plot(averages, settings["clusters"]),
+        "similarities": lambda: similarity_plot(args.similarities, args.task),
+        "loss": lambda: loss_plot(curves),
+    }
+    for path in args.outputs:
+        save(draw[path.stem](), path)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Write down what a run was: its merged config, and the commit, the command and the versions that made it."""
+"""Write down what a run was: its merged config, and the commit, command, devices and versions that made it."""
 
 import argparse
 import json
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -39,12 +40,15 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="the merged config as JSON")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json, for the versions")
+    parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files, for the devices")
     parser.add_argument("--output", type=Path, required=True, help="the YAML file to write")
     args = parser.parse_args(argv)
     versions = read_json(args.summary)["versions"]
+    devices = Counter(read_json(path, ["device"])["device"] for path in args.trainings)
     lines = [
         f"commit: {commit()}",
         f"command: {os.environ.get('RUN_COMMAND', 'not known')}",
+        f"trained on: {', '.join(f'{name} (stages: {n})' for name, n in devices.items())}",
         f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
     ]
     header = "".join(f"# {' '.join(line.split())}\n" for line in lines)

@@ -87,12 +87,16 @@ def cell(value: float | None, digits: int = 2) -> str:
 
 
 def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[list[str]]:
-    """For each number of the reference: model, number, whose, theirs, our int8's, the difference, or «not run»."""
+    """For each number of the reference: model, number, whose, theirs, ours, the difference, or «not run».
+
+    Ours are of the int8 model, and of a baseline of that name what we measured of it.
+    """
     lines = []
     for model, theirs in reference.items():
-        own = next((row for row in means if row["model"] == model and row["stage"] == "int8"), {})
-        if f"{model}/int8" in sizes:
-            own = own | {"Size (MB)": sizes[f"{model}/int8"] / 1e6}
+        own = next((row for row in means if row["model"] == model and row["stage"] in ("int8", "baseline")), {})
+        size = sizes.get(f"{model}/{own.get('stage')}")
+        if size is not None:
+            own = own | {"Size (MB)": size / 1e6}
         for whose, numbers in theirs.items():
             for key, value in numbers.items():
                 ours = own.get(key)

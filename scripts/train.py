@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from lib.command import InputError, run
-from lib.device import job_device
+from lib.device import device_name, job_device
 from lib.files import scratch, sha256, write_json
 from lib.held_out import held_out
 from lib.losses import contrastive_loss, similarity_loss
@@ -290,7 +290,7 @@ def main(argv: list[str]) -> None:
         "targets": "previous generation" if args.previous else "teacher",
         "model_sha256": sha256(args.output / "model.safetensors"),
         "student_sha256": sha256(args.student / "model.safetensors"),
-        "device": device,
+        "device": device_name(device),
         "versions": {name: importlib.metadata.version(name) for name in ["torch", "numpy", "model2vec", "tokenizers"]},
     }
     write_json(args.output / "training.json", report)

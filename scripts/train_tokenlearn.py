@@ -13,7 +13,7 @@ from tokenlearn.train import train_model
 from tqdm import tqdm
 
 from lib.command import InputError, run
-from lib.device import job_device
+from lib.device import device_name, job_device
 from lib.files import sha256, write_json
 from lib.progress import say
 from lib.shards import read_embeddings, read_sample, shard_path
@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
         "seed": args.seed,
         "model_sha256": sha256(args.output / "model.safetensors"),
         "student_sha256": sha256(args.student / "model.safetensors"),
-        "device": device,
+        "device": device_name(device),
         "versions": {name: importlib.metadata.version(name) for name in ["tokenlearn", "torch", "numpy", "model2vec"]},
     }
     write_json(args.output / "training.json", report)

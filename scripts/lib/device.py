@@ -40,6 +40,11 @@ def job_device(gpus: int) -> str:
     return "cuda"
 
 
+def device_name(device: str) -> str:
+    """What to call a device in a report on what it made: a GPU's own name, or ``cpu``."""
+    return device if device == "cpu" else f"{device}: {torch.cuda.get_device_name()}"
+
+
 def has_fast_bfloat16(device: str) -> bool:
     """Whether bfloat16 matrix products are a hardware feature of the device."""
     if device == "cuda":

@@ -11,6 +11,7 @@ import polars
 import pytest
 from helpers import distilled, write_shard, write_task
 from model2vec import StaticModel
+from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
 import compare
@@ -23,7 +24,7 @@ from derive import cluster
 from lib.command import InputError
 from lib.static_model import load_static_model, save_static_model
 
-PLOTS = ["stages", "gains", "tasks", "size", "loss"]
+PLOTS = ["stages", "gains", "tasks", "size", "clusters", "loss"]
 SCORES = {
     ("m", "distilled"): {"SickA": 0.5, "SickB": 0.7, "Topics": 0.4, "Pairs": 0.9},
     ("m", "int8"): {"SickA": 0.6, "SickB": 0.8, "Topics": 0.5, "Pairs": 0.8},
@@ -238,8 +239,7 @@ def drawn(path):
 def draw(summary, trainings, folder):
     command = ["--summary", summary, "--trainings", *trainings]
     command += ["--differences", summary.with_name("differences.csv")]
-    for name in PLOTS:
-        command += [f"--{name}", folder / f"{name}.svg"]
+    command += ["--outputs", *(folder / f"{name}.svg" for name in PLOTS)]
     plots.main([str(part) for part in command])
 
 
@@ -255,6 +255,7 @@ def family(tmp_path):
     ]
     sizes = {f"{m}/{s}": 10 ** (5 + i % 4) for i, (m, s) in enumerate(pairs)}
     settings = {"baselines": ["peer"], "released": dict.fromkeys(stages, "pretrained")}
+    settings["clusters"] = {"micro": {"from": "a", "clusters": 2000, "dimensions": 128}}
     settings["reference"] = {"a": {"its card": {"Avg": 66.0, "Size (MB)": 7.5}, "another": {"Avg": 60.0}}}
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "settings": settings}))
@@ -303,6 +304,25 @@ def test_gains_are_of_means_and_differences_to_baselines_of_tasks(family, tmp_pa
     gains, tasks = (drawn(tmp_path / f"{name}.svg") for name in ["gains", "tasks"])
     assert {"a: int8 − pretrained", "STS", "Avg"} <= set(gains) and not {"STS12", "peer"} & set(gains)
     assert {"STS12", "peer"} <= set(tasks) and "Avg" not in tasks
+
+
+def test_shared_vectors_are_a_curve_beside_the_model_that_they_come_from(family, tmp_path):
+    draw(*family, tmp_path)
+    assert {"2,000", "of a, 128 dimensions", "a, a vector a token"} <= set(drawn(tmp_path / "clusters.svg"))
+
+
+def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
+    stage = distilled(teacher_folder, tmp_path / "m" / "distilled")
+    pairs = {"sentence1": ["A boat.", "The old barn.", "A song."], "sentence2": ["A wave.", "A violin.", "A choir."]}
+    task = write_task(tmp_path / "Sick.arrow", test=pairs | {"score": [2.0, 0.0, 5.0]})
+    outputs = [tmp_path / folder / "similarities.svg" for folder in ("one", "two")]
+    for output in outputs:
+        command = ["--summary", family[0], "--differences", family[0].with_name("differences.csv"), "--outputs", output]
+        plots.main(list(map(str, [*command, "--similarities", stage, "--task", task])))
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    first, second = (load_static_model(stage).encode(pairs[side]) for side in ("sentence1", "sentence2"))
+    expected = 100 * spearmanr((first * second).sum(axis=1), [2, 0, 5]).statistic
+    assert {"m/distilled", f"Spearman {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
 
 
 def test_losses_are_shown_over_whole_epochs(family, tmp_path):

@@ -85,6 +85,7 @@ def test_the_merged_config_and_what_made_it_are_written_down(finished):
     assert "# commit: none: the checkout is no git repository\n" in text
     assert f"# command: snakemake --cores 2 --configfile {checkout}/overlay.yaml\n" in text
     assert f"model2vec {importlib.metadata.version('model2vec')}" in text
+    assert "# trained on: cpu (stages: 2)\n" in text
     written = yaml.safe_load(text)
     assert written["training"]["temperature"] == 0.1
     assert written["models"] == {"small": config["models"]["small"]}
@@ -101,7 +102,8 @@ def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
     for row in summary["averages"]:
         assert f"{row['Avg']:.2f}" in description
     assert "temperature: 0.1" in description
-    assert not [name for name in ["stages", "gains", "tasks", "size", "loss"] if f"plots/{name}.svg" not in page]
+    plots = ["stages", "gains", "tasks", "size", "similarities", "loss"]
+    assert not [name for name in plots if f"plots/{name}.svg" not in page]
     assert str(checkout) not in page.replace(f"{checkout}/overlay.yaml", "")
 
 
