@@ -29,6 +29,7 @@ class Bar(tqdm):
 
 
 pretrain.tqdm = Bar
+pretrain.KeyboardInterrupt = ()  # it would catch an interrupt, and save what is half trained as if it were not
 
 
 def train_tokenlearn(

@@ -68,6 +68,16 @@ def test_a_teacher_narrower_than_the_model_is_refused(folders, sentences):
         train_tokenlearn.train_tokenlearn(model, sentences, np.zeros((len(sentences), 8), np.float32), 0, "cpu")
 
 
+def test_an_interrupted_training_leaves_no_model(folders, tmp_path, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_tokenlearn.Bar, "__iter__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(folders, tmp_path / "tokenlearn")
+    assert not list(tmp_path.iterdir())
+
+
 def test_its_bar_writes_no_line_for_each_step(capfd):
     bar = train_tokenlearn.pretrain.tqdm(range(500), mininterval=60)
     for i in bar:
