@@ -8,15 +8,17 @@ import argparse
 import copy
 import importlib.metadata
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from model2vec import StaticModel
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 from lib.command import InputError, run
 from lib.device import device_name, job_device
@@ -26,6 +28,11 @@ from lib.losses import contrastive_loss, similarity_loss
 from lib.progress import progress, say
 from lib.shards import RowsOnDisk, read_embeddings, read_sample, shard_path
 from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, tokenize, with_vectors
+from lib.table import Batch, SharedTable, Table, lay_out
+
+T = TypeVar("T")
+U = TypeVar("U")
+LAST_RATE = 1e-3  # of the learning rate, at the last step
 
 
 @dataclass(frozen=True)
@@ -42,62 +49,22 @@ class Recipe:
     seed: int
 
 
-class SharedTable(torch.nn.Module):
-    """A table whose rows several tokens share, each token with a weight of its own; averaged over a sentence's tokens.
-
-    Rows and weights are learned; which token has which row is not.
-    """
-
-    def __init__(self, vectors: np.ndarray, weights: np.ndarray, mapping: np.ndarray) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor(vectors, dtype=torch.float32))
-        self.weights = torch.nn.Parameter(torch.tensor(weights, dtype=torch.float32))
-        self.register_buffer("mapping", torch.tensor(mapping, dtype=torch.int64))
-
-    def forward(self, tokens: Tensor, offsets: Tensor) -> Tensor:
-        """Average sentences given as flat token ids and the places where each begins."""
-        total = embedding_bag(
-            self.mapping[tokens],
-            self.weight,
-            offsets,
-            mode="sum",
-            per_sample_weights=self.weights[tokens],
-            include_last_offset=True,
-        )
-        return total / offsets.diff()[:, None]
-
-
-class Student(torch.nn.Module):
-    """A static model: a table, averaged over a sentence's tokens; in a contrastive training, with a linear head."""
-
-    def __init__(self, model: StaticModel, head: bool) -> None:
-        super().__init__()
-        if model.token_mapping is not None:
-            self.table = SharedTable(model.embedding, model.weights, model.token_mapping)
-        else:
-            vectors = torch.tensor(model.embedding, dtype=torch.float32)
-            self.table = torch.nn.EmbeddingBag.from_pretrained(
-                vectors, freeze=False, mode="mean", sparse=True, include_last_offset=True
-            )
-        self.head = torch.nn.Linear(model.dim, model.dim) if head else torch.nn.Identity()
-
-    def forward(self, tokens: Tensor, offsets: Tensor) -> Tensor:
-        """Embed sentences given as flat token ids and the places where each begins: ``[sentences, dimensions]``."""
-        return self.head(self.table(tokens, offsets))
-
-
-def gather(tokens: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """The flat token ids of some rows and the places where each begins, without a loop over them."""
-    lengths = offsets[rows + 1] - offsets[rows]
-    ends = np.cumsum(lengths)
-    index = np.arange(ends[-1]) + np.repeat(offsets[rows] - (ends - lengths), lengths)
-    return torch.from_numpy(tokens[index].astype(np.int64)), torch.from_numpy(np.concatenate([[0], ends]))
-
-
 def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Runs of ``size`` rows; a last one that is shorter is left out, for the losses compare rows of a batch."""
     for start in range(0, len(rows) - size + 1, size):
         yield rows[start : start + size]
+
+
+def ahead(prepare: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Prepare items in order, each while the one before it is worked on, in a thread."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting: deque[Future] = deque()
+        for item in items:
+            waiting.append(thread.submit(prepare, item))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        for last in waiting:
+            yield last.result()
 
 
 def train(
@@ -110,8 +77,9 @@ def train(
 ) -> tuple[StaticModel, dict]:
     """Train a model's vectors so that their means have the targets' neighbourhoods.
 
-    Adam on the rows of the table that a batch touches (sparse), or on all where tokens share rows; the learning rate
-    decayed linearly to nothing; the vectors of the best epoch, by the loss on held-out sentences, are returned.
+    Adam on the rows of the table that a batch touches, or on all where tokens share rows; in a contrastive training a
+    linear head between the means and the loss; the learning rate decayed linearly to nothing; the vectors of the best
+    epoch, by the loss on held-out sentences, are returned. Batches are read and laid out ahead, in a thread.
 
     Args:
         model: what to begin from, float32; it stays as it is.
@@ -137,46 +105,52 @@ def train(
     if len(training) < recipe.batch_size:
         raise InputError(f"training.batch_size: {recipe.batch_size}, expected at most the {len(training)} sentences")
 
-    student = Student(model, head=recipe.loss == "contrastive").to(device)
-    adam = torch.optim.Adam if isinstance(student.table, SharedTable) else torch.optim.SparseAdam
-    optimizers = [adam(list(student.table.parameters()), lr=recipe.learning_rate)]
-    if dense := list(student.head.parameters()):
-        optimizers.append(torch.optim.AdamW(dense, lr=recipe.learning_rate))
+    table = (Table if model.token_mapping is None else SharedTable)(model, device)
+    contrastive = recipe.loss == "contrastive"
+    head = (torch.nn.Linear(model.dim, model.dim) if contrastive else torch.nn.Identity()).to(device)
+    head_optimizer = torch.optim.AdamW(head.parameters(), fused=True) if contrastive else None
     steps = recipe.epochs * (len(training) // recipe.batch_size)
-    schedules = [torch.optim.lr_scheduler.LinearLR(o, 1.0, 1e-3, total_iters=steps) for o in optimizers]
 
-    def loss_of(batch: np.ndarray) -> Tensor:
-        embedded = student(*(part.to(device) for part in gather(tokens, offsets, batch)))
-        wanted = torch.from_numpy(targets[batch].astype(np.float32)).to(device)
-        if recipe.loss == "contrastive":
-            return contrastive_loss(embedded, wanted, recipe.temperature)
+    def prepare(rows: np.ndarray) -> tuple[Batch, Tensor]:
+        batch = Batch(*(part.to(device) for part in lay_out(tokens, offsets, rows)))
+        return batch, torch.from_numpy(targets[rows].astype(np.float32)).to(device)
+
+    def loss_of(embedded: Tensor, wanted: Tensor) -> Tensor:
+        if contrastive:
+            return contrastive_loss(head(embedded), wanted, recipe.temperature)
         return similarity_loss(embedded, wanted, recipe.temperature, recipe.similarity_weight)
 
-    def work() -> Iterator[tuple[int, np.ndarray]]:
-        for epoch in range(1, recipe.epochs + 1):
-            for batch in batches(random.permutation(training), recipe.batch_size):
-                yield epoch, batch
+    def work() -> Iterator[np.ndarray]:
+        for _ in range(recipe.epochs):
+            yield from batches(random.permutation(training), recipe.batch_size)
+
+    def learn(batch: Batch, wanted: Tensor, rate: float) -> float:
+        embedded = table.mean(batch).requires_grad_()
+        loss = loss_of(embedded, wanted)
+        loss.backward()
+        table.step(batch, embedded.grad, rate)
+        if head_optimizer:
+            head_optimizer.param_groups[0]["lr"] = rate
+            head_optimizer.step()
+            head_optimizer.zero_grad()
+        return loss.item()
 
     def validate() -> float:
         size = min(recipe.batch_size, len(validation))
         with torch.inference_mode():
-            return float(np.mean([loss_of(batch).item() for batch in batches(validation, size)]))
+            losses = [
+                loss_of(table.mean(batch), wanted).item() for batch, wanted in ahead(prepare, batches(validation, size))
+            ]
+        return float(np.mean(losses))
 
     curve = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": validate(), "seconds": 0.0}]
-    best, best_state, stop = curve[0]["validation_loss"], copy.deepcopy(student.state_dict()), "epochs"
-    start, losses, step = time.monotonic(), [], 0
-    for epoch, batch in progress(work(), steps, "train"):
-        loss = loss_of(batch)
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        loss.backward()
-        for optimizer, schedule in zip(optimizers, schedules, strict=True):
-            optimizer.step()
-            schedule.step()
-        losses.append(loss.item())
-        step += 1
+    best, best_values, stop = curve[0]["validation_loss"], copy.deepcopy(table.parameters), "epochs"
+    start, losses = time.monotonic(), []
+    for step, prepared in enumerate(progress(ahead(prepare, work()), steps, "train"), 1):
+        losses.append(learn(*prepared, recipe.learning_rate * (1 - (1 - LAST_RATE) * (step - 1) / steps)))
         if step % (steps // recipe.epochs):
             continue
+        epoch = step // (steps // recipe.epochs)
         point = {
             "epoch": epoch,
             "step": step,
@@ -190,13 +164,12 @@ def train(
         curve.append(point)
         losses = []
         if point["validation_loss"] < best:
-            best, best_state = point["validation_loss"], copy.deepcopy(student.state_dict())
+            best, best_values = point["validation_loss"], copy.deepcopy(table.parameters)
         elif min(p["epoch"] for p in curve if p["validation_loss"] == best) <= epoch - recipe.patience:
             stop = "patience"
             break
     report = {"curve": curve, "stop": stop, "train_sentences": len(training), "validation_sentences": kept}
-    trained = {name: values.cpu().numpy() for name, values in best_state.items()}
-    return with_vectors(model, trained["table.weight"], trained.get("table.weights")), report
+    return with_vectors(model, *(values.cpu().numpy() for values in best_values)), report
 
 
 def teacher_targets(

@@ -20,6 +20,7 @@ import train
 from lib.command import InputError
 from lib.files import sha256
 from lib.losses import contrastive_loss, similarity_loss
+from lib.table import SharedTable, Table, lay_out
 
 RECIPE = train.Recipe("similarity", 0.1, 1.0, batch_size=16, learning_rate=0.01, epochs=3, patience=3, seed=0)
 
@@ -61,13 +62,55 @@ def test_contrastive_loss_equals_the_naive_cross_entropy():
     assert contrastive_loss(student, targets, 0.2).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_gather_equals_slicing():
+def test_a_batch_is_what_slicing_gives():
     chance = np.random.default_rng(0)
-    parts = [chance.integers(0, 99, size=size) for size in [3, 1, 0, 5, 2]]
+    parts = [chance.integers(0, 9, size=size) for size in [3, 1, 0, 5, 2]]
     tokens, offsets = np.concatenate(parts), np.concatenate([[0], np.cumsum([len(part) for part in parts])])
-    rows = np.array([4, 0, 3, 2, 0])
-    flat, starts = train.gather(tokens, offsets, rows)
-    assert [flat[a:b].tolist() for a, b in itertools.pairwise(starts)] == [parts[i].tolist() for i in rows]
+    rows = np.array([4, 0, 3, 1, 0])
+    batch = lay_out(tokens, offsets, rows)
+    flat = batch.tokens[batch.places]
+    assert [flat[a:b].tolist() for a, b in itertools.pairwise(batch.offsets)] == [parts[i].tolist() for i in rows]
+    assert batch.tokens.tolist() == sorted(set(flat.tolist()))
+    ends = [*batch.starts[1:].tolist(), len(flat)]
+    for token, start, end in zip(batch.tokens.tolist(), batch.starts.tolist(), ends, strict=True):
+        expected = [i for i, row in enumerate(rows) for each in parts[row] if each == token]
+        assert batch.sentences[start:end].tolist() == expected
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_step_is_adams_on_the_rows_of_the_batch(data, shared):
+    """Beside torch's own optimizers and automatic gradients."""
+    model, (tokens, offsets) = shared_model() if shared else data[0], data[1:3]
+    table = (SharedTable if shared else Table)(model, "cpu")
+    parameters = [torch.nn.Parameter(torch.tensor(values)) for values in table.values_of(model)]
+    kind = torch.optim.Adam if shared else torch.optim.SparseAdam
+    optimizer = kind(parameters, lr=0.1)
+    for start in [0, 20, 40]:
+        batch = lay_out(tokens, offsets, np.arange(start, start + 20))
+        target = random_rows(20, 8, start)
+        flat = batch.tokens[batch.places]
+        if shared:
+            weights = parameters[1][flat][:, None]
+            rows = torch.repeat_interleave(torch.arange(20), batch.offsets.diff())
+            total = torch.zeros(20, 8).index_add(0, rows, weights * parameters[0][table.mapping[flat]])
+            expected = total / batch.offsets.diff()[:, None]
+        else:
+            options = {"mode": "mean", "sparse": True, "include_last_offset": True}
+            expected = torch.nn.functional.embedding_bag(flat, parameters[0], batch.offsets, **options)
+        found = table.mean(batch).requires_grad_()
+        assert torch.allclose(found, expected, atol=1e-5)
+        optimizer.zero_grad()
+        for means in (found, expected):
+            (means * target).sum().backward()
+        optimizer.step()
+        table.step(batch, found.grad, 0.1)
+        for ours, theirs in zip(table.parameters, parameters, strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_similarity_losses_gradient_is_its_own():
+    student, targets = (random_rows(6, width, width).double() for width in (4, 7))
+    assert torch.autograd.gradcheck(lambda x: similarity_loss(x, targets, 0.3, 5.0), student.requires_grad_())
 
 
 def test_batches_are_whole():
@@ -76,16 +119,16 @@ def test_batches_are_whole():
 
 def test_the_student_is_the_mean_of_its_token_vectors():
     vectors = np.arange(8, dtype=np.float32).reshape(4, 2)
-    found = train.Student(static_model(vectors), head=False)(torch.tensor([0, 1, 3]), torch.tensor([0, 2, 3]))
+    found = Table(static_model(vectors), "cpu").mean(lay_out(np.array([0, 1, 3]), np.array([0, 2, 3]), np.arange(2)))
     assert found.tolist() == [[1, 2], [6, 7]]
 
 
 def test_a_student_of_shared_vectors_embeds_as_model2vec_does(data):
     model = shared_model()
     tokens, offsets = data[1:3]
-    found = train.Student(model, head=False)(*train.gather(tokens, offsets, np.arange(200)))
+    found = SharedTable(model, "cpu").mean(lay_out(tokens, offsets, np.arange(200)))
     sentences = [" ".join(f"t{token}" for token in tokens[a:b]) for a, b in itertools.pairwise(offsets)]
-    np.testing.assert_allclose(found.detach(), model.encode(sentences, normalize=False), atol=1e-5)
+    np.testing.assert_allclose(found, model.encode(sentences, normalize=False), atol=1e-5)
 
 
 def test_shared_vectors_and_weights_learn_and_stay_shared(data):
