@@ -215,6 +215,7 @@ PLOTS = {
     "gains": "what each stage gained, and whether by chance",
     "tasks": "each task, against the baselines",
     "size": "quality over size",
+    "speed": "quality over speed",
     "clusters": "quality over the number of shared vectors",
     "similarities": "similarities of pairs, before and after",
     "loss": "loss curves",
@@ -229,6 +230,11 @@ UNFINISHED = shlex.join(
     + ["--scored", *(f"{model}/{stage}" for model, stage in SCORED), "--tasks", *TASKS]
     + ["--custom", custom_types(None), "--output", f"results/{config['run']}/unfinished.md"]
 )
+
+
+def speed_folders(wildcards, input):
+    """The folders of the final models and of the baselines."""
+    return [*dict.fromkeys(str(Path(file).parent) for file in input.models), *input.baselines]
 
 
 def similarity_models(wildcards):

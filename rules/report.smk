@@ -4,8 +4,9 @@
 #        <results>/models/{model}/{stage}/
 # makes  <results>/summary.{csv,json,md,html}
 #        <results>/differences.csv           between stages, and to baselines: which are more than chance
+#        <results>/speed.json                how fast the final models and the baselines embed
 #        <results>/config.yaml               the merged config, and what made the run
-#        <results>/plots/{stages,gains,tasks,size,loss}.svg, and similarities.svg where a task is STS, clusters.svg
+#        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg, and similarities.svg where a task is STS, clusters.svg
 #                                            where a model's tokens share vectors
 #        <results>/against/{other}.md        what changed against another run, made when asked for
 
@@ -35,6 +36,33 @@ rule differences:
         " --pairs {params.pairs:q} --seed {params.seed} --output {output:q} 2>&1 | tee {log:q}"
 
 
+rule speed:
+    """Measure how fast the final models and the baselines embed, in turns, after all other work."""
+    input:
+        script=script("speed"),
+        lib=library("speed"),
+        models=[file for model in MODELS for file in files_in(model, "int8")],
+        baselines=list(map(source_path, BASELINES.values())),
+        sentences=ancient("<results>/corpus/sentences/00000.parquet"),
+    output:
+        "<results>/speed.json",
+    log:
+        "<logs>/speed.log",
+    priority: -1
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        models=speed_folders,
+        names=[f"{model}/int8" for model in MODELS] + [f"{baseline}/baseline" for baseline in BASELINES],
+    shell:
+        "python {input.script:q} --models {params.models:q} --names {params.names:q} --sentences {input.sentences:q}"
+        " --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule summary:
     """Gather every result into one table."""
     input:
@@ -42,6 +70,7 @@ rule summary:
         lib=library("summary"),
         results=results_files(),
         differences="<results>/differences.csv",
+        speed="<results>/speed.json",
         tasks=[task_path(task) for task in TASKS],
         weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in STAGES],
         baselines=list(map(source_path, BASELINES.values())),
@@ -65,7 +94,7 @@ rule summary:
     params:
         settings=summary_settings(),
     shell:
-        "python {input.script:q} --results {input.results:q} --differences {input.differences:q}"
+        "python {input.script:q} --results {input.results:q} --differences {input.differences:q} --speed {input.speed:q}"
         " --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
         " --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"

@@ -92,9 +92,10 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
         # long texts first, as sentence-transformers would sort them: whole batches of like length
         order = np.argsort([-len(text) for text in texts], kind="stable")
         parts = np.split(order, range(TEXTS_AT_ONCE, len(order), TEXTS_AT_ONCE))
+        shown = parts if len(parts) == 1 else progress(parts, len(texts), f"encode by {folder.name}", "texts", len)
         encoded = [
             model.encode([texts[row] for row in rows], batch_size=batch_size(rows, texts), show_progress_bar=False)
-            for rows in progress(parts, len(texts), f"encode by {folder.name}", "texts", len)
+            for rows in shown
         ]
         return np.concatenate(encoded)[np.argsort(order)]
 

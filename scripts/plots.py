@@ -1,4 +1,4 @@
-"""Draw a run's plots: scores by stage, size and shared vectors, differences with intervals, similarities, losses."""
+"""Draw a run's plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
 
 import argparse
 import csv
@@ -70,15 +70,22 @@ def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, 
     return figure
 
 
-def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, dict]) -> Figure:
-    """The macro average over the size of the weights: each int8 stage, the baselines, and crosses for a reference."""
+def quality_plot(averages: list[dict], places: dict[str, float], label: str, published: list[tuple]) -> Figure:
+    """The macro average of each int8 model and each baseline over something else, logarithmic.
+
+    Args:
+        averages: the summary's means.
+        places: of each model/stage.
+        label: what ``places`` are.
+        published: others' numbers, drawn as crosses: place, macro average and label of each.
+    """
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
     points = [row for row in averages if row["stage"] in ("int8", "baseline")]
-    points = [row for row in points if f"{row['model']}/{row['stage']}" in sizes]
+    points = [row for row in points if f"{row['model']}/{row['stage']}" in places]
     for i, row in enumerate(points):
         own = row["stage"] != "baseline"
         axis.plot(
-            sizes[f"{row['model']}/{row['stage']}"] / 1e6,
+            places[f"{row['model']}/{row['stage']}"],
             row["Avg"],
             MARKERS[i % len(MARKERS)],
             color=COLORS[i % len(COLORS)],
@@ -86,24 +93,30 @@ def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, 
             markersize=9,
             label=f"{row['model']}, {row['stage']}" if own else row["model"],
         )
+    for i, (place, score, name) in enumerate(published):
+        axis.plot(place, score, "x+1234"[i % 6], color="#666666", markersize=9, label=name)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.margins(0.15)
+    axis.grid(alpha=0.3)
+    axis.set_xlabel(f"{label}, logarithmic")
+    axis.set_ylabel("macro average (hundredths)")
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, dict]) -> Figure:
+    """The macro average over the size of the weights: each int8 stage, the baselines, and crosses for a reference."""
     published = [
         (numbers["Size (MB)"], numbers["Avg"], f"{model}, {whose}")
         for model, theirs in reference.items()
         for whose, numbers in theirs.items()
         if {"Size (MB)", "Avg"} <= set(numbers)
     ]
-    for i, (size, score, label) in enumerate(published):
-        axis.plot(size, score, "x+1234"[i % 6], color="#666666", markersize=9, label=label)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.margins(0.15)
-    axis.grid(alpha=0.3)
-    axis.set_xlabel("size of the weights (MB, logarithmic)")
-    axis.set_ylabel("macro average (hundredths)")
-    figure.legend(loc="outside right upper", frameon=False)
-    return figure
+    megabytes = {name: size / 1e6 for name, size in sizes.items()}
+    return quality_plot(averages, megabytes, "size of the weights (MB)", published)
 
 
 def intervals(axis: Axes, rows: list[dict], places: list[float], **look: Any) -> None:
@@ -260,6 +273,7 @@ def main(argv: list[str]) -> None:
         "gains": lambda: gains_plot(differences, settings["baselines"]),
         "tasks": lambda: tasks_plot(differences, settings["baselines"]),
         "size": lambda: size_plot(averages, summary["sizes"], settings["reference"]),
+        "speed": lambda: quality_plot(averages, summary["speeds"], "sentences a second on a CPU", []),
         "clusters": lambda: clusters_plot(averages, settings["clusters"]),
         "similarities": lambda: similarity_plot(args.similarities, args.task),
         "loss": lambda: loss_plot(curves),

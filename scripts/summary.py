@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from jinja2 import Environment, StrictUndefined
 
 from lib.command import run
-from lib.files import replacing, write_json
+from lib.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
 from lib.results import CATEGORIES, averages, categories_of, read_results
 from lib.task_data import read_splits
@@ -27,7 +27,7 @@ DIFFERENCES = (
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
-    "the weights' files."
+    "the weights' files; Sentences/s is how many a CPU embeds, measured in turns (speed.json has the details)."
 )
 MARKDOWN = """\
 {% for section in sections %}
@@ -105,7 +105,7 @@ def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[lis
     return lines
 
 
-def final_lines(means: list[dict], sizes: dict, settings: dict) -> list[list[str]]:
+def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) -> list[list[str]]:
     """A line for each int8 model and each baseline; for one that is trained with several seeds, mean and deviation."""
     group_of = {member: group for group, members in settings["seeds"].items() for member in members}
     groups: dict[str, list[dict]] = {}
@@ -119,9 +119,11 @@ def final_lines(means: list[dict], sizes: dict, settings: dict) -> list[list[str
         if len(rows) > 1:
             name += f", {len(rows)} seeds"
             cells = [f"{mean} ± {stdev(s):.2f}" if s else mean for mean, s in zip(cells, columns, strict=True)]
-        size = sizes.get(f"{rows[0]['model']}/{rows[0]['stage']}")
+        first = f"{rows[0]['model']}/{rows[0]['stage']}"
+        size, speed = sizes.get(first), speeds.get(first)
         whose = "ours, int8" if rows[0]["stage"] == "int8" else "baseline"
-        lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1)])
+        shown = "–" if speed is None else f"{speed:,.0f}"
+        lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
     return lines
 
 
@@ -144,7 +146,9 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
     return lines
 
 
-def page(rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, settings: dict) -> list[dict]:
+def page(
+    rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, speeds: dict, settings: dict
+) -> list[dict]:
     """The sections of the summary: each a heading, paragraphs, and a table of a header and lines of cells.
 
     The final models come first, in a table that fits a screen; then their stages, and all details.
@@ -164,8 +168,8 @@ def page(rows: list[dict], means: list[dict], differences: list[dict], sizes: di
         {
             "heading": settings["run"],
             "text": [settings["about"], EXPLANATION],
-            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)"],
-            "lines": final_lines(means, sizes, settings),
+            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s"],
+            "lines": final_lines(means, sizes, speeds, settings),
         },
         {
             "heading": "What is more than chance",
@@ -214,6 +218,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="mteb's JSON files")
     parser.add_argument("--differences", type=Path, required=True, help="the CSV of differences")
+    parser.add_argument("--speed", type=Path, required=True, help="speed.json")
     parser.add_argument("--tasks", type=Path, nargs="+", required=True, help="the tasks' data, for their test items")
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="models' safetensors, for their sizes")
     parser.add_argument("--baselines", type=Path, nargs="*", default=[], help="folders of the settings' baselines")
@@ -234,6 +239,8 @@ def main(argv: list[str]) -> None:
     means = averages(rows)
     with args.differences.open(encoding="utf-8", newline="") as file:
         differences = list(csv.DictReader(file))
+    measured = read_json(args.speed, ["rows"])["rows"]
+    speeds = {row["model"]: row["texts_per_second"] for row in measured if row["texts"] == "short"}  # of most threads
     sizes = {"/".join(path.parts[-3:-1]): path.stat().st_size for path in args.weights}
     for name, folder in zip(settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)
@@ -247,9 +254,9 @@ def main(argv: list[str]) -> None:
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
     write_json(
         args.json,
-        {"settings": settings, "averages": means, "sizes": sizes, "rows": rows, "versions": versions},
+        {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds, "rows": rows, "versions": versions},
     )
-    sections = page(rows, means, differences, sizes, settings)
+    sections = page(rows, means, differences, sizes, speeds, settings)
     for path, template in [(args.markdown, MARKDOWN), (args.html, HTML)]:
         with replacing(path) as temporary:
             temporary.write_text(rendered(template, sections, escape=template is HTML), encoding="utf-8")

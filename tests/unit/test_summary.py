@@ -24,7 +24,7 @@ from derive import cluster
 from lib.command import InputError
 from lib.static_model import load_static_model, save_static_model
 
-PLOTS = ["stages", "gains", "tasks", "size", "clusters", "loss"]
+PLOTS = ["stages", "gains", "tasks", "size", "speed", "clusters", "loss"]
 SCORES = {
     ("m", "distilled"): {"SickA": 0.5, "SickB": 0.7, "Topics": 0.4, "Pairs": 0.9},
     ("m", "int8"): {"SickA": 0.6, "SickB": 0.8, "Topics": 0.5, "Pairs": 0.8},
@@ -40,7 +40,8 @@ SETTINGS = {
     "training_seeds": {"m": 42},
     "seeds": {},
     "evaluation_seed": 42,
-    "reference": {"m": {"its card": {"Avg": 60.0}, "another": {"Avg": 61.5}}, "absent": {"a card": {"STS": 70.0}}},
+    "reference": {"m": {"its card": {"Avg": 60.0}, "another": {"Avg": 61.5}}, "absent": {"a card": {"STS": 70.0}}}
+    | {"other": {"MTEB's results": {"Avg": 31.0}}},
     "reference_about": "Numbers of a card.",
 }
 
@@ -91,7 +92,10 @@ def made(tmp_path):
         tasks.append(tmp_path / "tasks" / f"{task}.arrow")
         write_task(tasks[-1], train={"text": ["a"]}, test={"text": ["a", "b", "c"]})
     command += ["--tasks", *tasks, "--differences", write_differences(tmp_path)]
-    command += ["--settings", json.dumps(SETTINGS)]
+    rates = {("m/int8", "short"): 31234.5, ("m/int8", "long"): 1500.0, ("other/baseline", "short"): 210.4}
+    rows = [{"model": name, "texts": length, "texts_per_second": rate} for (name, length), rate in rates.items()]
+    (tmp_path / "speed.json").write_text(json.dumps({"rows": rows}))
+    command += ["--settings", json.dumps(SETTINGS), "--speed", tmp_path / "speed.json"]
     (tmp_path / "config.yaml").write_text("run: made\ntraining: {epochs: 3}\n")
     for kind in ["csv", "json", "markdown", "html"]:
         command += [f"--{kind}", tmp_path / f"summary.{kind}"]
@@ -119,9 +123,11 @@ def test_every_number_is_a_result(made):
 
 def test_markdown_shows_scores_sizes_and_the_reference(made):
     text = (made / "summary.markdown").read_text()
-    assert text.index("| m | ours, int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |") < text.index("| distilled |")
+    assert text.index("| m | ours, int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 |") < text.index("| distilled |")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |" in text
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
+    assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 | 210 |" in text
+    assert "| other | Avg | MTEB's results | 31.00 | 30.00 | -1.00 |" in text
     assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | another | 61.50 | 66.67 | +5.17 |" in text
     assert "int8 is the released stage, quantized: distilled of m." in text
@@ -177,8 +183,9 @@ def test_two_runs_are_compared_and_their_settings_too(made, tmp_path_factory):
 
 def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     means = [{"model": f"m-seed{i}", "stage": "int8", "STS": 70.0 + i, "Avg": 60.0 + 2 * i} for i in (1, 2, 3)]
-    lines = summary.final_lines(means, {"m-seed1/int8": 2e6}, {"seeds": {"m": [row["model"] for row in means]}})
-    expected = ["m, 3 seeds", "ours, int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0"]
+    seeds = {"seeds": {"m": [row["model"] for row in means]}}
+    lines = summary.final_lines(means, {"m-seed1/int8": 2e6}, {"m-seed1/int8": 1234.5}, seeds)
+    expected = ["m, 3 seeds", "ours, int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234"]
     assert lines == [expected]
 
 
@@ -258,7 +265,7 @@ def family(tmp_path):
     settings["clusters"] = {"micro": {"from": "a", "clusters": 2000, "dimensions": 128}}
     settings["reference"] = {"a": {"its card": {"Avg": 66.0, "Size (MB)": 7.5}, "another": {"Avg": 60.0}}}
     path = tmp_path / "summary.json"
-    path.write_text(json.dumps({"averages": averages, "sizes": sizes, "settings": settings}))
+    path.write_text(json.dumps({"averages": averages, "sizes": sizes, "speeds": sizes, "settings": settings}))
     rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,stands"]
     for against in ["a,pretrained", "peer,baseline"]:
         rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,these tasks"]

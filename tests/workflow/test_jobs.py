@@ -25,6 +25,7 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "evaluate_model": stages,
         "evaluate_baseline": 3,
         "differences": 1,
+        "speed": 1,
         "summary": 1,
         "model_metas": 1,
         "plots": 1,

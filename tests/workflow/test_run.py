@@ -21,6 +21,7 @@ from lib.files import sha256
 SCORED = {
     "evaluate_model": 4,
     "differences": 1,
+    "speed": 1,
     "summary": 1,
     "plots": 1,
     "run_config": 1,
@@ -102,7 +103,7 @@ def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
     for row in summary["averages"]:
         assert f"{row['Avg']:.2f}" in description
     assert "temperature: 0.1" in description
-    plots = ["stages", "gains", "tasks", "size", "similarities", "loss"]
+    plots = ["stages", "gains", "tasks", "size", "speed", "similarities", "loss"]
     assert not [name for name in plots if f"plots/{name}.svg" not in page]
     assert str(checkout) not in page.replace(f"{checkout}/overlay.yaml", "")
 

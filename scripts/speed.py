@@ -1,0 +1,127 @@
+"""Measure how fast models embed on a CPU, in one process and in turns, and how long one sentence takes.
+
+The numbers compare where they were measured together: with nothing else at work, on one machine.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars
+import torch
+
+from evaluate import load_embedder
+from lib.command import InputError, run
+from lib.files import write_json
+from lib.progress import progress
+
+ROUNDS = 5
+SECONDS = 0.2  # of work for each model in a round
+TEXTS = 8192
+SENTENCES_IN_LONG_TEXT = 20
+CALLS = 100  # of one sentence each
+
+Embedder = Callable[[list[str]], np.ndarray]
+
+
+def use_threads(count: int) -> None:
+    """Let PyTorch and the tokenizers have so many threads: one, or as many as there are."""
+    torch.set_num_threads(count)
+    os.environ["TOKENIZERS_PARALLELISM"] = str(count > 1).lower()
+
+
+def seconds_of(embed: Embedder, texts: list[str]) -> float:
+    """How long the embedding of texts takes."""
+    start = time.perf_counter()
+    embed(texts)
+    return time.perf_counter() - start
+
+
+def rates(models: dict[str, Embedder], texts: list[str], rounds: int = ROUNDS) -> dict[str, float]:
+    """Texts a second of each model: the median of rounds in which each has its turn.
+
+    Args:
+        models: the function of each that embeds texts.
+        texts: as many of them are taken as a model embeds in ``SECONDS``, at least 32.
+        rounds: how many.
+    """
+    counts = {}
+    for name, embed in models.items():
+        count = 32
+        while count < len(texts) and seconds_of(embed, texts[:count]) < SECONDS / 2:
+            count *= 2
+        counts[name] = min(count, len(texts))
+    found: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(rounds):
+        for name, embed in models.items():
+            found[name].append(counts[name] / seconds_of(embed, texts[: counts[name]]))
+    return {name: float(np.median(each)) for name, each in found.items()}
+
+
+def latencies(embed: Embedder, texts: list[str]) -> dict[str, float]:
+    """Milliseconds that one sentence takes: the median, and what 99 of 100 do not exceed."""
+    embed(texts[:1])
+    taken = [1000 * seconds_of(embed, [text]) for text in texts]
+    return {"p50": float(np.median(taken)), "p99": float(np.quantile(taken, 0.99))}
+
+
+def measure(folders: dict[str, Path], sentences: list[str], threads: int) -> list[dict]:
+    """Measure models beside each other.
+
+    Args:
+        folders: of each model.
+        sentences: short texts; long ones are made of them, 20 at a time.
+        threads: as many as all may have.
+
+    Returns:
+        A row for each model, number of threads, and length of texts, with ``texts_per_second``; those of short texts
+        with ``milliseconds`` of one.
+    """
+    models = {name: load_embedder(folder, "cpu") for name, folder in folders.items()}
+    joined = [" ".join(sentences[i : i + SENTENCES_IN_LONG_TEXT]) for i in range(0, len(sentences), 20)]
+    settings = [(count, name) for count in dict.fromkeys([1, threads]) for name in ("short", "long")]
+    rows = []
+    for count, length in progress(settings, len(settings), "measure", "settings"):
+        use_threads(count)
+        texts = {"short": sentences, "long": joined}[length]
+        for name, rate in rates(models, texts).items():
+            row = {"model": name, "threads": count, "texts": length, "texts_per_second": round(rate, 1)}
+            if length == "short":
+                row["milliseconds"] = latencies(models[name], sentences[:CALLS])
+            rows.append(row)
+    return rows
+
+
+def processor() -> str:
+    """What the system calls its processor."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def main(argv: list[str]) -> None:
+    """Measure the models of a run and its baselines."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="their folders")
+    parser.add_argument("--names", nargs="+", required=True, help="what to call each, model/stage")
+    parser.add_argument("--sentences", type=Path, required=True, help="a parquet shard of sentences")
+    parser.add_argument("--threads", type=int, required=True, help="as many as all may have")
+    parser.add_argument("--output", type=Path, required=True, help="the JSON to write")
+    args = parser.parse_args(argv)
+    sentences = polars.read_parquet(args.sentences)["text"].head(TEXTS).to_list()
+    if not sentences:
+        raise InputError(f"{args.sentences}: expected sentences, found none")
+    rows = measure(dict(zip(args.names, args.models, strict=True)), sentences, args.threads)
+    versions = {name: importlib.metadata.version(name) for name in ("model2vec", "tokenizers", "numpy", "torch")}
+    about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS, "versions": versions}
+    write_json(args.output, about | {"rows": rows})
+
+
+if __name__ == "__main__":
+    run(main)

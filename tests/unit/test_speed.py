@@ -1,0 +1,64 @@
+"""How fast models embed, measured in turns."""
+
+import json
+import os
+
+import pytest
+import torch
+from helpers import distilled, write_shard
+
+import speed
+from lib.command import InputError
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Let a test change the number of threads."""
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def measured(folders, shard, output):
+    command = ["--models", *folders.values(), "--names", *folders, "--sentences", shard, "--threads", 2]
+    speed.main([str(part) for part in [*command, "--output", output]])
+    return json.loads(output.read_text())
+
+
+def test_each_model_is_measured_with_one_thread_and_with_all_on_short_and_long_texts(
+    teacher_folder, sentences, tmp_path, threads, monkeypatch
+):
+    monkeypatch.setattr(speed, "SECONDS", 0.001)
+    folders = {"m/int8": distilled(teacher_folder, tmp_path / "m"), "peer/baseline": teacher_folder}
+    found = measured(folders, write_shard(tmp_path / "00000.parquet", sentences), tmp_path / "speed.json")
+    assert [(row["model"], row["threads"], row["texts"]) for row in found["rows"]] == [
+        (model, count, length) for count in (1, 2) for length in ("short", "long") for model in folders
+    ]
+    assert min(row["texts_per_second"] for row in found["rows"]) > 0
+    for row in found["rows"]:
+        assert ("milliseconds" in row) == (row["texts"] == "short")
+        if row["texts"] == "short":
+            assert 0 < row["milliseconds"]["p50"] <= row["milliseconds"]["p99"]
+    assert found["sentences"] == 400
+    assert found["processor"]
+
+
+def test_models_have_their_turns_on_the_same_texts():
+    seen = []
+    models = {name: lambda texts, name=name: seen.append((name, len(texts))) for name in "ab"}
+    found = speed.rates(models, ["text"] * 100, rounds=3)
+    assert seen[-6:] == [("a", 100), ("b", 100)] * 3
+    assert set(found) == {"a", "b"}
+
+
+def test_the_tokenizers_threads_are_set_too(threads):
+    speed.use_threads(1)
+    assert (torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]) == (1, "false")
+    speed.use_threads(2)
+    assert (torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]) == (2, "true")
+
+
+def test_a_shard_without_sentences_is_named(teacher_folder, tmp_path):
+    with pytest.raises(InputError, match=r"empty\.parquet: expected sentences, found none"):
+        measured({"peer": teacher_folder}, write_shard(tmp_path / "empty.parquet", []), tmp_path / "speed.json")
