@@ -57,7 +57,6 @@ class Table:
 
     def __init__(self, model: StaticModel, device: str) -> None:
         """Begin with a model's vectors, which stay as they are."""
-        self.device = device
         self.steps = torch.zeros((), device=device)
         self.parameters = [torch.tensor(values, device=device) for values in self.values_of(model)]
         self.moments = [[torch.zeros_like(values) for _ in range(2)] for values in self.parameters]

@@ -1,0 +1,43 @@
+"""Time the embedding of texts by a released model beside its peers, in turns, on the same cores.
+
+The last line is the ratio of the sentences a second of the release's int8 model and of the first peer: short texts, all
+threads.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import polars
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from lib.command import run
+from speed import TEXTS, measure, processor
+
+
+def main(argv: list[str]) -> None:
+    """Time a release folder and its peers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--release", type=Path, required=True, help="a folder of results/<run>/release/")
+    parser.add_argument("--peers", type=Path, nargs="+", required=True, help="folders of models; a transformer first")
+    parser.add_argument("--sentences", type=Path, required=True, help="a parquet shard of sentences")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args(argv)
+    int8 = args.release / "int8"
+    models = {"int8": int8 if int8.exists() else args.release} | {peer.name: peer for peer in args.peers}
+    if int8.exists():
+        models["float32"] = args.release
+    rows = measure(models, polars.read_parquet(args.sentences)["text"].head(TEXTS).to_list(), args.threads)
+    print(processor())
+    for row in rows:
+        one = row.get("milliseconds")
+        alone = f", one alone {one['p50']:.2f} ms, 99 of 100 within {one['p99']:.2f} ms" if one else ""
+        rate = f"{row['texts_per_second']:,.1f} {row['texts']} texts a second"
+        print(f"{row['model']}, {row['threads']} thread(s): {rate}{alone}")
+    rate = {row["model"]: row["texts_per_second"] for row in rows if row["texts"] == "short"}
+    print(f"ratio: {rate['int8'] / rate[args.peers[0].name]:.1f}")
+
+
+if __name__ == "__main__":
+    run(main)
