@@ -6,8 +6,9 @@
 #        <results>/differences.csv           between stages, and to baselines: which are more than chance
 #        <results>/speed.json                how fast the final models and the baselines embed
 #        <results>/config.yaml               the merged config, and what made the run
-#        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg, and similarities.svg where a task is STS, clusters.svg
-#                                            where a model's tokens share vectors
+#        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
+#        <results>/plots/similarities.svg    where a task is STS
+#        <results>/plots/clusters.svg        where a model's tokens share vectors
 #        <results>/against/{other}.md        what changed against another run, made when asked for
 
 
@@ -94,8 +95,8 @@ rule summary:
     params:
         settings=summary_settings(),
     shell:
-        "python {input.script:q} --results {input.results:q} --differences {input.differences:q} --speed {input.speed:q}"
-        " --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
+        "python {input.script:q} --results {input.results:q} --differences {input.differences:q}"
+        " --speed {input.speed:q} --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
         " --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
         " 2>&1 | tee {log:q}"
