@@ -187,6 +187,23 @@ def test_the_held_out_loss_falls(data, loss):
     assert (report["train_sentences"], report["validation_sentences"], report["stop"]) == (180, 20, "epochs")
 
 
+def test_the_head_of_a_contrastive_training_learns_too(data, monkeypatch):
+    model, tokens, offsets, targets = data
+    monkeypatch.setattr(Table, "step", lambda *_: None)
+    recipe = replace(RECIPE, loss="contrastive", learning_rate=0.05, epochs=6)
+    _, report = train.train(model, tokens, offsets, targets[:, :8], recipe, "cpu")
+    assert report["curve"][-1]["validation_loss"] < 0.95 * report["curve"][0]["validation_loss"]
+
+
+def test_items_are_prepared_in_order_each_while_the_one_before_is_worked_on():
+    prepared, worked = [], []
+    for item in train.ahead(lambda item: prepared.append(item) or item, range(20)):
+        worked.append(item)
+    assert worked == prepared == list(range(20))
+    first = next(train.ahead(lambda item: prepared.append(item) or item, [20, 21, 22]))
+    assert (first, prepared[20:]) == (20, [20, 21])
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data):
     first, again, other = (trained(data, seed=seed)[0] for seed in [1, 1, 2])
     assert first.embedding.tobytes() == again.embedding.tobytes()
