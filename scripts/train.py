@@ -112,8 +112,11 @@ def train(
     steps = recipe.epochs * (len(training) // recipe.batch_size)
 
     def prepare(rows: np.ndarray) -> tuple[Batch, Tensor]:
-        batch = Batch(*(part.to(device) for part in lay_out(tokens, offsets, rows)))
-        return batch, torch.from_numpy(targets[rows].astype(np.float32)).to(device)
+        return lay_out(tokens, offsets, rows), torch.from_numpy(targets[rows].astype(np.float32))
+
+    def prepared(batches: Iterable[np.ndarray]) -> Iterator[tuple[Batch, Tensor]]:
+        for batch, wanted in ahead(prepare, batches):  # a thread has a current GPU of its own: they are moved here
+            yield Batch(*(part.to(device) for part in batch)), wanted.to(device)
 
     def loss_of(embedded: Tensor, wanted: Tensor) -> Tensor:
         if contrastive:
@@ -138,16 +141,14 @@ def train(
     def validate() -> float:
         size = min(recipe.batch_size, len(validation))
         with torch.inference_mode():
-            losses = [
-                loss_of(table.mean(batch), wanted).item() for batch, wanted in ahead(prepare, batches(validation, size))
-            ]
-        return float(np.mean(losses))
+            losses = [loss_of(table.mean(batch), wanted) for batch, wanted in prepared(batches(validation, size))]
+        return float(np.mean([loss.item() for loss in losses]))
 
     curve = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": validate(), "seconds": 0.0}]
     best, best_values, stop = curve[0]["validation_loss"], copy.deepcopy(table.parameters), "epochs"
     start, losses = time.monotonic(), []
-    for step, prepared in enumerate(progress(ahead(prepare, work()), steps, "train"), 1):
-        losses.append(learn(*prepared, recipe.learning_rate * (1 - (1 - LAST_RATE) * (step - 1) / steps)))
+    for step, part in enumerate(progress(prepared(work()), steps, "train"), 1):
+        losses.append(learn(*part, recipe.learning_rate * (1 - (1 - LAST_RATE) * (step - 1) / steps)))
         if step % (steps // recipe.epochs):
             continue
         epoch = step // (steps // recipe.epochs)
