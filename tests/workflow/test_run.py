@@ -21,7 +21,6 @@ from lib.files import sha256
 SCORED = {
     "evaluate_model": 4,
     "differences": 1,
-    "speed": 1,
     "summary": 1,
     "plots": 1,
     "run_config": 1,
