@@ -8,11 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import polars
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from lib.command import run
+from lib.shards import read_sentences
 from speed import TEXTS, measure, processor
 
 
@@ -28,7 +27,7 @@ def main(argv: list[str]) -> None:
     models = {"int8": int8 if int8.exists() else args.release} | {peer.name: peer for peer in args.peers}
     if int8.exists():
         models["float32"] = args.release
-    rows = measure(models, polars.read_parquet(args.sentences)["text"].head(TEXTS).to_list(), args.threads)
+    rows = measure(models, read_sentences(args.sentences)[:TEXTS], args.threads)
     print(processor())
     for row in rows:
         one = row.get("milliseconds")

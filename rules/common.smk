@@ -142,6 +142,11 @@ def folder_of_input(name):
     return lambda wildcards, input: str(Path(input[name][0]).parent)
 
 
+def folders_of_input(name):
+    """A function that gives the folders of an input's files, each once."""
+    return lambda wildcards, input: list(dict.fromkeys(str(Path(file).parent) for file in input[name]))
+
+
 def folder_of_output(wildcards, output):
     """The folder of a rule's output files: scripts make a folder whole or not at all."""
     return str(Path(output[0]).parent)

@@ -216,12 +216,12 @@ PLOTS = {
     "tasks": "each task, against the baselines",
     "size": "quality over size",
     "speed": "quality over speed",
-    "clusters": "quality over the number of shared vectors",
-    "similarities": "similarities of pairs, before and after",
     "loss": "loss curves",
 }
-LACKING = {"clusters": not any("clusters" in MODELS[model] for model in MODELS), "similarities": not STS_TASKS}
-PLOTS = {name: shows for name, shows in PLOTS.items() if not LACKING.get(name)}
+if STS_TASKS:
+    PLOTS["similarities"] = "similarities of pairs, before and after"
+if any("clusters" in MODELS[model] for model in MODELS):
+    PLOTS["clusters"] = "quality over the number of shared vectors"
 
 
 # after a failure: what a run has and what it lacks
@@ -232,21 +232,11 @@ UNFINISHED = shlex.join(
 )
 
 
-def speed_folders(wildcards, input):
-    """The folders of the final models and of the baselines."""
-    return [*dict.fromkeys(str(Path(file).parent) for file in input.models), *input.baselines]
-
-
 def similarity_models(wildcards):
     """The files of the stages whose similarities are plotted: of the first model the first, and int8."""
     first = next(iter(MODELS))
     stages = dict.fromkeys(scored(first, stage) for stage in (stages_of(first)[0], "int8"))
     return [file for stage in stages for file in files_in(*stage)]
-
-
-def similarity_folders(wildcards, input):
-    """The folders of ``similarity_models``."""
-    return list(dict.fromkeys(str(Path(file).parent) for file in input.models))
 
 
 def summary_settings():

@@ -44,6 +44,7 @@ rule speed:
         lib=library("speed"),
         models=[file for model in MODELS for file in files_in(model, "int8")],
         baselines=list(map(source_path, BASELINES.values())),
+        files=[file for source in BASELINES.values() for file in files_of(source)],
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
         "<results>/speed.json",
@@ -54,14 +55,14 @@ rule speed:
         "../envs/pipeline.yaml"
     threads: 8
     resources:
-        mem_mb=memory(4000),
-        runtime=60,
+        mem_mb=memory(speed_memory),
+        runtime=120,
     params:
-        models=speed_folders,
+        models=folders_of_input("models"),
         names=[f"{model}/int8" for model in MODELS] + [f"{baseline}/baseline" for baseline in BASELINES],
     shell:
-        "python {input.script:q} --models {params.models:q} --names {params.names:q} --sentences {input.sentences:q}"
-        " --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --models {params.models:q} {input.baselines:q} --names {params.names:q}"
+        " --sentences {input.sentences:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule summary:
@@ -155,7 +156,7 @@ rule plots:
         mem_mb=memory(1000),
         runtime=10,
     params:
-        models=similarity_folders,
+        models=folders_of_input("models"),
     shell:
         "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
         " --trainings {input.trainings:q} --similarities {params.models:q} --task {input.task:q}"

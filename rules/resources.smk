@@ -92,6 +92,11 @@ def baseline_minutes(wildcards, input):
     return min(24 * 60, round(60 + 0.01 * weights(input.model) * megabytes(*input.tasks)))
 
 
+def speed_memory(wildcards, input):
+    """As a baseline's, of all at once, and the int8 models, which are small."""
+    return 3000 + 4 * sum(map(weights, input.baselines))
+
+
 def baseline_gpus(wildcards, input):
     """A GPU for a transformer."""
     os.stat(input.model)

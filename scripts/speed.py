@@ -1,6 +1,6 @@
 """Measure how fast models embed on a CPU, in one process and in turns, and how long one sentence takes.
 
-The numbers compare where they were measured together: with nothing else at work, on one machine.
+The numbers compare where they were measured together, on one machine, best with nothing else at work.
 """
 
 import argparse
@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import polars
 import torch
 
 from evaluate import load_embedder
-from lib.command import InputError, run
+from lib.command import run
 from lib.files import write_json
 from lib.progress import progress
+from lib.shards import read_sentences
 
 ROUNDS = 5
 SECONDS = 0.2  # of work for each model in a round
@@ -30,7 +30,7 @@ Embedder = Callable[[list[str]], np.ndarray]
 
 
 def use_threads(count: int) -> None:
-    """Let PyTorch and the tokenizers have so many threads: one, or as many as there are."""
+    """Let PyTorch have so many threads, and the tokenizers one, or as many as ``RAYON_NUM_THREADS`` gave them."""
     torch.set_num_threads(count)
     os.environ["TOKENIZERS_PARALLELISM"] = str(count > 1).lower()
 
@@ -75,15 +75,17 @@ def measure(folders: dict[str, Path], sentences: list[str], threads: int) -> lis
 
     Args:
         folders: of each model.
-        sentences: short texts; long ones are made of them, 20 at a time.
+        sentences: short texts; long ones are made of them, ``SENTENCES_IN_LONG_TEXT`` at a time.
         threads: as many as all may have.
 
     Returns:
         A row for each model, number of threads, and length of texts, with ``texts_per_second``; those of short texts
         with ``milliseconds`` of one.
     """
+    os.environ["RAYON_NUM_THREADS"] = str(threads)  # before the tokenizers' first work
     models = {name: load_embedder(folder, "cpu") for name, folder in folders.items()}
-    joined = [" ".join(sentences[i : i + SENTENCES_IN_LONG_TEXT]) for i in range(0, len(sentences), 20)]
+    starts = range(0, len(sentences), SENTENCES_IN_LONG_TEXT)
+    joined = [" ".join(sentences[i : i + SENTENCES_IN_LONG_TEXT]) for i in starts]
     settings = [(count, name) for count in dict.fromkeys([1, threads]) for name in ("short", "long")]
     rows = []
     for count, length in progress(settings, len(settings), "measure", "settings"):
@@ -114,9 +116,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--threads", type=int, required=True, help="as many as all may have")
     parser.add_argument("--output", type=Path, required=True, help="the JSON to write")
     args = parser.parse_args(argv)
-    sentences = polars.read_parquet(args.sentences)["text"].head(TEXTS).to_list()
-    if not sentences:
-        raise InputError(f"{args.sentences}: expected sentences, found none")
+    sentences = read_sentences(args.sentences)[:TEXTS]
     rows = measure(dict(zip(args.names, args.models, strict=True)), sentences, args.threads)
     versions = {name: importlib.metadata.version(name) for name in ("model2vec", "tokenizers", "numpy", "torch")}
     about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS, "versions": versions}

@@ -224,11 +224,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
 
 
-def set_up(args: argparse.Namespace) -> tuple[Recipe, str]:
-    """The recipe of ``add_options`` and the device to train on, PyTorch set to be deterministic."""
-    torch.set_num_threads(args.threads)
+def be_deterministic(threads: int) -> None:
+    """Let PyTorch have so many threads, and give the same bytes each time."""
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
+
+
+def set_up(args: argparse.Namespace) -> tuple[Recipe, str]:
+    """The recipe of ``add_options`` and the device to train on, PyTorch set to be deterministic."""
+    be_deterministic(args.threads)
     return Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__}), job_device(args.gpu)
 
 
