@@ -42,24 +42,30 @@ def seconds_of(embed: Embedder, texts: list[str]) -> float:
     return time.perf_counter() - start
 
 
+def spread(texts: list[str], count: int) -> list[str]:
+    """So many of the texts, as long and as short as all are: a slow model gets fewer than a fast one."""
+    ordered = sorted(texts, key=len)
+    return [ordered[(2 * i + 1) * len(texts) // (2 * count)] for i in range(count)]
+
+
 def rates(models: dict[str, Embedder], texts: list[str], rounds: int = ROUNDS) -> dict[str, float]:
     """Texts a second of each model: the median of rounds in which each has its turn.
 
     Args:
         models: the function of each that embeds texts.
-        texts: as many of them are taken as a model embeds in ``SECONDS``, at least 32.
+        texts: of which each gets as many as it embeds in ``SECONDS``, at least 32, of all lengths alike.
         rounds: how many.
     """
-    counts = {}
+    given = {}
     for name, embed in models.items():
-        count = 32
-        while count < len(texts) and seconds_of(embed, texts[:count]) < SECONDS / 2:
-            count *= 2
-        counts[name] = min(count, len(texts))
+        count = min(32, len(texts))
+        while count < len(texts) and seconds_of(embed, spread(texts, count)) < SECONDS / 2:
+            count = min(2 * count, len(texts))
+        given[name] = spread(texts, count)
     found: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(rounds):
         for name, embed in models.items():
-            found[name].append(counts[name] / seconds_of(embed, texts[: counts[name]]))
+            found[name].append(len(given[name]) / seconds_of(embed, given[name]))
     return {name: float(np.median(each)) for name, each in found.items()}
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import torch
 from helpers import distilled, write_shard
@@ -50,6 +51,16 @@ def test_models_have_their_turns_on_the_same_texts():
     found = speed.rates(models, ["text"] * 100, rounds=3)
     assert seen[-6:] == [("a", 100), ("b", 100)] * 3
     assert set(found) == {"a", "b"}
+
+
+def test_few_texts_are_as_long_as_all_are():
+    texts = ["x" * (i * i % 1009) for i in range(1009)]
+    for count in (1, 32, 500, 1009):
+        few = speed.spread(texts, count)
+        assert len(few) == count
+        if count >= 32:
+            assert np.mean([*map(len, few)]) == pytest.approx(np.mean([*map(len, texts)]), rel=0.02)
+    assert sorted(speed.spread(texts, 1009)) == sorted(texts)
 
 
 def test_the_tokenizers_threads_are_set_too(threads):
