@@ -27,6 +27,7 @@ check: environment
 	ruff check
 	ruff format --check
 	snakefmt --check .
+	mypy
 	snakemake --lint
 
 environment: .venv/installed

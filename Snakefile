@@ -71,18 +71,18 @@ localrules:
     run_config,
     compare,
     release_model,
+    publish,
+    publish_dry_run,
+    run_crate,
+    verify,
 
 
 rule all:
     """The whole run: models, scores, summary, plots and release folders."""
     default_target: True
     input:
-        "<results>/summary.md",
-        "<results>/config.yaml",
-        expand("<results>/plots/{plot}.svg", plot=PLOTS),
-        rules.model_metas.output,
-        model_files(),
-        expand("<results>/release/{model}/README.md", model=MODELS),
+        run_files(),
+        "<results>/ro-crate-metadata.json",
 
 
 rule downloads:

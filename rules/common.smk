@@ -77,6 +77,7 @@ DISTILLED_FILES = [*MODEL_FILES, "modules.json"]
 TRAINED_FILES = [*DISTILLED_FILES, "training.json"]
 DERIVED_FILES = [*DISTILLED_FILES, "derivation.json"]
 INT8_FILES = [*MODEL_FILES, "quantization.json"]
+ONNX_FILES = ["model.onnx", "model_quantized.onnx", "onnx.json"]
 
 
 def here(path):

@@ -90,14 +90,16 @@ rule sentences:
         text_key=config["corpus"]["text_key"],
         min_words=config["corpus"]["min_words"],
         max_words=config["corpus"]["max_words"],
+        spans=config["corpus"]["spans"],
+        span_words=config["corpus"]["span_words"],
         shard_size=SHARD_SIZE,
         seed=config["corpus"]["seed"],
     shell:
         "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
         " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q}"
-        " --min-words {params.min_words} --max-words {params.max_words} --shard-size {params.shard_size}"
-        " --seed {params.seed} --threads {threads} --shards {params.shards:q} --manifest {output.manifest:q}"
-        " 2>&1 | tee {log:q}"
+        " --min-words {params.min_words} --max-words {params.max_words} --spans {params.spans}"
+        " --span-words {params.span_words} --shard-size {params.shard_size} --seed {params.seed} --threads {threads}"
+        " --shards {params.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 rule vocabulary:

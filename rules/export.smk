@@ -1,19 +1,24 @@
-# Export: trained models -> int8 models and release folders.
+# Export: trained models -> int8, float16 and ONNX models and release folders.
 #
 # needs  <results>/models/{model}/{released stage}/, <results>/summary.json
-# makes  <results>/models/{model}/int8/   quantized
-#        <results>/release/{model}/       float32 with int8/, or a clustered model; and a model card
+# makes  <results>/models/{model}/int8/      quantized
+#        <results>/models/{model}/float16/   likewise
+#        <results>/models/{model}/onnx/      float32 and int8
+#        <results>/release/{model}/          float32 with float16/ and int8/, or of a clustered model int8 with
+#                                            float32/ and float16/; onnx/ and a model card
+#        <results>/published.json            when asked for: what was uploaded to a model hub
 
 
 rule quantize:
-    """Quantize a model's released stage to int8 and measure what that changes."""
+    """Write a model's released stage as int8 and as float16, and measure what that changes."""
     input:
         script=script("quantize"),
         lib=library("quantize"),
         model=released_model,
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
-        multiext("<results>/models/{model}/int8/", *INT8_FILES),
+        int8=multiext("<results>/models/{model}/int8/", *INT8_FILES),
+        float16=multiext("<results>/models/{model}/float16/", *INT8_FILES, "modules.json"),
     log:
         "<logs>/quantize/{model}.log",
     benchmark:
@@ -28,19 +33,50 @@ rule quantize:
     params:
         model=folder_of_input("model"),
         int8=folder_of_output,
+        float16=lambda wildcards, output: str(Path(output.float16[0]).parent),
     shell:
-        "python {input.script:q} --model {params.model:q} --sentences {input.sentences:q}"
-        " --output {params.int8:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --model {params.model:q} --sentences {input.sentences:q} --int8 {params.int8:q}"
+        " --float16 {params.float16:q} 2>&1 | tee {log:q}"
+
+
+rule onnx:
+    """Write a model's released stage as ONNX, float32 and int8, and measure what that changes."""
+    input:
+        script=script("export_onnx"),
+        lib=library("export_onnx"),
+        model=released_model,
+        sentences=ancient("<results>/corpus/sentences/00000.parquet"),
+    output:
+        multiext("<results>/models/{model}/onnx/", *ONNX_FILES),
+    log:
+        "<logs>/onnx/{model}.log",
+    benchmark:
+        "<benchmarks>/onnx/{model}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        model=folder_of_input("model"),
+        onnx=folder_of_output,
+    shell:
+        "python {input.script:q} --model {params.model:q} --sentences {input.sentences:q} --output {params.onnx:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule release_model:
-    """Gather a model as float32 and int8 with its model card."""
+    """Gather a model as float32, float16, int8 and ONNX with its model card, where int8 loses no quality."""
     input:
         script=script("release"),
         lib=library("release"),
-        model=float32_model,
+        float32=released_model,
+        float16=multiext("<results>/models/{model}/float16/", *INT8_FILES, "modules.json"),
         int8=multiext("<results>/models/{model}/int8/", *INT8_FILES),
+        onnx=multiext("<results>/models/{model}/onnx/", *ONNX_FILES),
         summary="<results>/summary.json",
+        speed="<results>/speed.json",
     output:
         multiext("<results>/release/{model}/", *MODEL_FILES, "README.md"),
     log:
@@ -51,10 +87,55 @@ rule release_model:
         mem_mb=memory(1000),
         runtime=10,
     params:
-        model=float32,
+        float32=folder_of_input("float32"),
+        float16=folder_of_input("float16"),
         int8=folder_of_input("int8"),
+        onnx=folder_of_input("onnx"),
         release=folder_of_output,
-        settings=release_settings,
+        settings=lambda wildcards: json.dumps(card_settings(wildcards.model)),
     shell:
-        "python {input.script:q} --name {wildcards.model} {params.model:q} --int8 {params.int8:q}"
-        " --summary {input.summary:q} --settings {params.settings:q} --output {params.release:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --name {wildcards.model} --float32 {params.float32:q} --float16 {params.float16:q}"
+        " --int8 {params.int8:q} --onnx {params.onnx:q} --summary {input.summary:q} --speed {input.speed:q}"
+        " --settings {params.settings:q} --output {params.release:q} 2>&1 | tee {log:q}"
+
+
+rule publish:
+    """Upload the release folders to a model hub; nothing else asks for it."""
+    input:
+        script=script("publish"),
+        lib=library("publish"),
+        releases=expand("<results>/release/{model}/README.md", model=MODELS),
+        summary="<results>/summary.json",
+        config="<results>/config.yaml",
+    output:
+        "<results>/published.json",
+    log:
+        "<logs>/publish.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        releases=folders_of_input("releases"),
+        options=publishing(),
+    shell:
+        "python {input.script:q} --releases {params.releases:q} {params.options:q} --summary {input.summary:q}"
+        " --config {input.config:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule publish_dry_run:
+    """List what `publish` would upload, or say why it would not."""
+    input:
+        script=script("publish"),
+        lib=library("publish"),
+        releases=expand("<results>/release/{model}/README.md", model=MODELS),
+        summary="<results>/summary.json",
+        config="<results>/config.yaml",
+    log:
+        "<logs>/publish_dry_run.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        releases=folders_of_input("releases"),
+        options=publishing(),
+    shell:
+        "python {input.script:q} --releases {params.releases:q} {params.options:q} --summary {input.summary:q}"
+        " --config {input.config:q} 2>&1 | tee {log:q}"

@@ -91,23 +91,17 @@ def count(wildcards):
 # export.smk
 
 
-def float32_model(wildcards):
-    """A model's float32 files, or nothing where its vocabulary is clustered: that is its int8 folder's only."""
-    return [] if MODELS[wildcards.model].get("clusters") else released_model(wildcards)
-
-
-def float32(wildcards, input):
-    """The option for a model's float32 folder, where there is one."""
-    return options(model=str(Path(input.model[0]).parent) if input.model else None)
-
-
-def release_settings(wildcards):
-    """What a model card says of how its model was made, as JSON."""
-    model, *sources = lineage(MODELS, wildcards.model)
-    settings = {
+def card_settings(model):
+    """What a model card says of how its model was made."""
+    model, *sources = lineage(MODELS, model)
+    return {
         "about": config["about"],
         "baselines": list(BASELINES),
         "stage": released_stage(sources[-1] if sources else model),
+        "quantized": released_stage(model),
+        "scored_as": scored(model, released_stage(model))[0],
+        "most_lost": config["release"]["most_lost"],
+        "language": config["corpus"]["language"],
         "from": sources,
         "corpus": CORPUS,
         "dimensions": dimensions_of(MODELS, model),
@@ -116,7 +110,12 @@ def release_settings(wildcards):
         "sentences": sentences_of(model),
         "teacher": config["teacher"]["source"],
     }
-    return json.dumps(settings)
+
+
+def publishing():
+    """Where release folders go and what is asked of them, as options of publish.py."""
+    settings = json.dumps({model: card_settings(model) for model in MODELS})
+    return [*options(owner=config["release"]["owner"], settings=settings), "--tasks", *TASKS]
 
 
 # evaluate.smk
@@ -125,6 +124,13 @@ def release_settings(wildcards):
 def model_files():
     """The files of every model at every stage."""
     return [file for stage in STAGES for file in files_in(*stage)]
+
+
+def run_files():
+    """What a whole run makes: models, scores, summary, plots and release folders."""
+    files = ["<results>/summary.md", "<results>/config.yaml", rules.model_metas.output, model_files()]
+    files += [f"<results>/plots/{plot}.svg" for plot in PLOTS]
+    return [*files, *(f"<results>/release/{model}/README.md" for model in MODELS)]
 
 
 def results_files():

@@ -9,6 +9,7 @@
 #        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
 #        <results>/plots/similarities.svg    where a task is STS
 #        <results>/plots/clusters.svg        where a model's tokens share vectors
+#        <results>/ro-crate-metadata.json    each file's sha256, and what the run was made of
 #        <results>/against/{other}.md        what changed against another run, made when asked for
 
 
@@ -109,6 +110,7 @@ rule run_config:
         script=script("run_config"),
         lib=library("run_config"),
         summary="<results>/summary.json",
+        embeddings=expand("<results>/teacher/{shard}.json", shard=SHARDS),
         trainings=TRAINING_FILES,
     output:
         report(
@@ -123,9 +125,10 @@ rule run_config:
         "../envs/pipeline.yaml"
     params:
         config=json.dumps(config),
+        embeddings=folder_of_input("embeddings"),
     shell:
-        "python {input.script:q} --config {params.config:q} --summary {input.summary:q} --trainings {input.trainings:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --config {params.config:q} --summary {input.summary:q}"
+        " --embeddings {params.embeddings:q} --trainings {input.trainings:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule plots:
@@ -187,3 +190,36 @@ rule compare:
     shell:
         "python {input.script:q} --before {params.before:q} --after {params.after:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule run_crate:
+    """Describe the finished run and its files as a Process Run Crate."""
+    input:
+        script=script("run_crate"),
+        lib=library("run_crate"),
+        results=run_files(),
+    output:
+        "<results>/ro-crate-metadata.json",
+    log:
+        "<logs>/run_crate.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        run=folder_of_output,
+    shell:
+        "python {input.script:q} --run {params.run:q} 2>&1 | tee {log:q}"
+
+
+rule verify:
+    """See whether each file of a finished run is as the run made it; makes nothing."""
+    input:
+        script=script("verify"),
+        lib=library("verify"),
+    log:
+        "<logs>/verify.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        run=f"results/{config['run']}",
+    shell:
+        "python {input.script:q} --run {params.run:q} 2>&1 | tee {log:q}"

@@ -25,7 +25,7 @@ def sampling_memory(wildcards, input):
 
 def embedding_memory(wildcards, input):
     """Weights, as they are read and as they are used, and a shard's tokens and embeddings."""
-    return 1500 + 4 * weights(input.teacher) + SHARD_SIZE / 50
+    return 1500 + 4 * weights(input.teacher) + SHARD_SIZE / 1000
 
 
 def embedding_minutes(wildcards, input):

@@ -32,7 +32,8 @@ rule embed:
     params:
         max_length=config["teacher"]["max_length"],
         pooling=config["teacher"]["pooling"],
+        prompt=config["teacher"]["prompt"],
     shell:
         "python {input.script:q} --sentences {input.sentences:q} --teacher {input.teacher:q}"
-        " --max-length {params.max_length} --pooling {params.pooling} --gpu {resources.gpu} --threads {threads}"
-        " --output {output.embeddings:q} 2>&1 | tee {log:q}"
+        " --max-length {params.max_length} --pooling {params.pooling} --prompt={params.prompt:q} --gpu {resources.gpu}"
+        " --threads {threads} --output {output.embeddings:q} 2>&1 | tee {log:q}"

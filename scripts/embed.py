@@ -1,64 +1,187 @@
-"""Embed one shard of sentences with the teacher."""
+"""Embed one shard of sentences with the teacher.
+
+What is done is kept in a folder of the shard beside the output: a job that was killed goes on where it was. The whole
+file stays there too, as a second name of the output, for Snakemake removes a job's outputs before it runs: where
+nothing changed that decides the embeddings, they are not made again.
+"""
 
 import argparse
+import hashlib
 import importlib.metadata
+import json
+import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from lib import teacher as method
 from lib.command import InputError, run
-from lib.device import device_name, job_device
-from lib.files import replacing, sha256, write_json
-from lib.progress import say
+from lib.device import device_name, has_fast_bfloat16, job_device
+from lib.files import claim, read_json, remove, replacing, sha256, write_json
+from lib.progress import progress, say
 from lib.shards import read_sentences
 from lib.teacher import POOLINGS, Teacher
 
+SECONDS_BETWEEN_FLUSHES = 30
+LIBRARIES = ["torch", "transformers", "tokenizers"]
 
-def save_embeddings(embeddings: np.ndarray, sentences: Path, output: Path, about: dict) -> None:
-    """Write embeddings as float16, whole or not at all; and ``about`` with their hash into a JSON file beside them.
 
-    Raises:
-        InputError: a row is not finite in float16.
-    """
-    halves = embeddings.astype(np.float16)
-    bad = np.flatnonzero(~np.isfinite(halves).all(axis=1))
-    if len(bad):
-        raise InputError(f"{sentences}: row {bad[0]}: expected a finite embedding from the teacher, found none")
-    with replacing(output) as temporary, temporary.open("wb") as file:
-        np.save(file, halves)
-    hashes = {"sha256": sha256(output), "sentences_sha256": sha256(sentences)}
-    write_json(output.with_suffix(".json"), {"rows": len(halves), "dimensions": halves.shape[1]} | hashes | about)
+def kept_folder(output: Path) -> Path:
+    """Where the embeddings of an output are kept while they are made, and after."""
+    return output.parent / "kept" / output.stem
+
+
+def key_of(settings: dict) -> str:
+    """A name for all that decides what the embeddings are."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def teacher_hashes(folder: Path) -> dict[str, str]:
+    """The hashes of the files that a teacher is loaded from."""
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in {".json", ".txt", ".model", ".safetensors"}]
+    return {path.name: sha256(path) for path in files}
+
+
+def is_whole(embeddings: Path) -> bool:
+    """Whether a file of embeddings was finished, and is as it was then."""
+    about = embeddings.with_suffix(".json")
+    try:
+        return read_json(about, ["sha256"])["sha256"] == sha256(embeddings)
+    except (InputError, FileNotFoundError):
+        return False
+
+
+class HalfDone:
+    """A file of embeddings, ``[rows, dimensions]`` float16, and which of them are made; goes on with a killed job's."""
+
+    def __init__(self, path: Path, rows: int, dimensions: int) -> None:
+        """Open what is there, if it is of the same shape, or begin anew."""
+        self.list = path.with_suffix(".done.npy")
+        try:
+            self.done = np.load(self.list, allow_pickle=False)
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            fits = self.done.shape == (rows,) and self.done.dtype == bool and found.shape == (rows, dimensions)
+        except (OSError, ValueError, EOFError):
+            fits = False
+        if not fits:
+            self.list.unlink(missing_ok=True)
+            self.done = np.zeros(rows, bool)
+            found = np.lib.format.open_memmap(path, "w+", np.float16, (rows, dimensions))
+        self.start, self.stride = found.offset, found.strides[0]
+        self.file = path.open("r+b", buffering=0)
+        self.flushed = time.monotonic()
+
+    def write(self, rows: np.ndarray, embeddings: np.ndarray) -> None:
+        """Write some rows; every half minute so that they are there after a kill.
+
+        Raises:
+            InputError: a row is not finite in float16.
+        """
+        with np.errstate(over="ignore"):
+            halves = embeddings.astype(np.float16)
+        bad = np.flatnonzero(~np.isfinite(halves).all(axis=1))
+        if len(bad):
+            raise InputError(f"row {rows[bad[0]]}: expected a finite embedding from the teacher, found none")
+        for row, values in zip(rows.tolist(), halves, strict=True):
+            os.pwrite(self.file.fileno(), values, self.start + row * self.stride)
+        self.done[rows] = True
+        if time.monotonic() - self.flushed >= SECONDS_BETWEEN_FLUSHES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Let the rows be on disk, then write down which they are."""
+        os.fsync(self.file.fileno())
+        with replacing(self.list) as temporary, temporary.open("wb") as file:
+            np.save(file, self.done)
+        self.flushed = time.monotonic()
+
+    def finish(self) -> None:
+        """Close the file, whose rows are all there."""
+        self.file.close()
+        self.list.unlink(missing_ok=True)
+
+
+def write_embeddings(batches: Iterable[tuple[np.ndarray, np.ndarray]], file: HalfDone, label: str) -> int:
+    """Write the batches that a teacher yields; how many rows they had."""
+    left = int((~file.done).sum())
+    try:
+        for rows, embeddings in progress(batches, left, label, "sentences", lambda batch: len(batch[0])):
+            file.write(rows, embeddings)
+    finally:
+        file.flush()
+    return left
+
+
+def publish(kept: Path, output: Path) -> None:
+    """Give the kept embeddings and what is told about them the output's names too."""
+    for source, target in [(kept, output), (kept.with_suffix(".json"), output.with_suffix(".json"))]:
+        with replacing(target) as temporary:
+            try:
+                temporary.hardlink_to(source)
+            except OSError:  # a file system without: the output alone is kept
+                source.replace(temporary)
 
 
 def main(argv: list[str]) -> None:
     """Embed one shard."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard")
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--pooling", choices=POOLINGS, default="mean")
+    parser.add_argument("--prompt", default="", help="is put before each sentence")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the npy file to write; a JSON file goes beside it")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    os.environ.setdefault("RAYON_NUM_THREADS", str(args.threads))
+    label = f"embed {args.sentences.stem}"
     sentences = read_sentences(args.sentences)
     device = job_device(args.gpu)
-    teacher = Teacher(args.teacher, args.max_length, args.pooling, device)
-    start = time.monotonic()
-    embeddings = teacher.embed(sentences, f"embed {args.sentences.stem}")
-    say(f"embed: {len(sentences) / (time.monotonic() - start):,.0f} sentences/s on {device}")
-    about = {
-        "teacher_sha256": sha256(args.teacher / "model.safetensors"),
-        "max_length": args.max_length,
-        "pooling": args.pooling,
-        "device": device_name(device),
-        "dtype": str(teacher.model.dtype).removeprefix("torch."),
-        "versions": {name: importlib.metadata.version(name) for name in ["torch", "transformers", "tokenizers"]},
+    settings = {"max_length": args.max_length, "pooling": args.pooling, "prompt": args.prompt}
+    decides = settings | {
+        "sentences": sha256(args.sentences),
+        "teacher": teacher_hashes(args.teacher),
+        "device": device,
+        "bfloat16": has_fast_bfloat16(device),
+        "method": sha256(Path(method.__file__)),
     }
-    save_embeddings(embeddings, args.sentences, args.output, about)
+    folder = kept_folder(args.output)
+    with claim(folder):
+        kept = folder / f"{key_of(decides)}.npy"
+        for other in folder.iterdir():
+            if other.is_file() and not other.name.startswith((kept.stem, ".claimed")):
+                remove(other)
+        if is_whole(kept):
+            say(f"{label}: its sentences, teacher and settings are as they were, and so are its embeddings")
+        else:
+            kept.with_suffix(".json").unlink(missing_ok=True)
+            teacher = Teacher(args.teacher, args.max_length, args.pooling, device, args.prompt)
+            file = HalfDone(kept, len(sentences), teacher.hidden_size)
+            if file.done.any():
+                say(f"{label}: {file.done.sum():,} of {len(sentences):,} sentences are done")
+            start = time.monotonic()
+            try:
+                count = write_embeddings(teacher.embed(sentences, file.done), file, label)
+            except InputError as error:
+                raise InputError(f"{args.sentences}: {error}") from error
+            file.finish()
+            say(f"embed: {count / (time.monotonic() - start):,.0f} sentences/s on {device}")
+            about = {
+                "teacher_sha256": decides["teacher"]["model.safetensors"],
+                **settings,
+                "device": device_name(device),
+                "dtype": str(teacher.model.dtype).removeprefix("torch."),
+                "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+            }
+            hashes = {"sha256": sha256(kept), "sentences_sha256": decides["sentences"]}
+            shape = {"rows": len(sentences), "dimensions": teacher.hidden_size}
+            write_json(kept.with_suffix(".json"), shape | hashes | about)
+        publish(kept, args.output)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def model_hash(folder: Path) -> str:
 def code_hash() -> str:
     """A hash of the code that scores: this file, the helper modules that it imports, and the libraries' versions."""
     here = Path(__file__).parent
-    modules = [Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)]
+    modules = [Path(file) for file in (getattr(module, "__file__", None) for module in sys.modules.values()) if file]
     own = content_hash([Path(__file__), *sorted(path for path in modules if path.parent == here / "lib")])
     return own + "".join(importlib.metadata.version(name) for name in LIBRARIES)
 

@@ -88,10 +88,10 @@ def members(archive: Path, stack: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
                 yield info.filename, wheel.open(info)
     else:
         sdist = stack.enter_context(tarfile.open(archive))  # noqa: SIM115
-        for info in sdist:
-            content = sdist.extractfile(info) if info.isfile() else None
+        for member in sdist:
+            content = sdist.extractfile(member) if member.isfile() else None
             if content is not None:
-                yield info.name.partition("/")[2], content
+                yield member.name.partition("/")[2], content
 
 
 def unpack(archive: Path, path: str, target: Path) -> int:
@@ -141,7 +141,7 @@ def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.utils import filter_repo_objects
 
-    repository = {"repo_id": source.name, "repo_type": repo_type, "revision": source.pin}
+    repository: dict = {"repo_id": source.name, "repo_type": repo_type, "revision": source.pin}
     wanted = [source.path, f"{source.path}/*"] if source.path else None
     try:
         listed = HfApi().list_repo_files(**repository)

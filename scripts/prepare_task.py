@@ -70,9 +70,13 @@ def check_columns(folder: Path, task_type: str) -> None:
         InputError: it is damaged, or a column is missing.
     """
     path = table_path(folder)
-    scan = {".parquet": polars.scan_parquet, ".jsonl": polars.scan_ndjson}.get(path.suffix)
     try:
-        frame = scan(path) if scan else polars.scan_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+        if path.suffix == ".parquet":
+            frame = polars.scan_parquet(path)
+        elif path.suffix == ".jsonl":
+            frame = polars.scan_ndjson(path)
+        else:
+            frame = polars.scan_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
         found = frame.collect_schema().names()
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: expected a {path.suffix} table, found {first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""Quantize a model to int8 (model2vec) and measure what that changes."""
+"""Write a model as int8 and as float16 (model2vec) and measure what each changes."""
 
 import argparse
 from pathlib import Path
@@ -14,11 +14,12 @@ from lib.shards import read_sentences
 from lib.static_model import load_static_model, save_static_model
 
 ABSURD_CHANGE = 0.5
+MOST_SENTENCES = 10_000  # to measure the change on
 
 
-def quantize(model: StaticModel) -> StaticModel:
-    """The int8 model; where tokens share vectors, each token's weight as float16."""
-    quantized = quantize_model(model, quantize_to="int8")
+def quantize(model: StaticModel, precision: str) -> StaticModel:
+    """The model as ``int8`` or ``float16``; where tokens share vectors, each token's weight as float16."""
+    quantized = quantize_model(model, quantize_to=precision)
     if quantized.weights is not None:
         quantized.weights = quantized.weights.astype(np.float16)
     return quantized
@@ -31,39 +32,50 @@ def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (left * right).sum(axis=1) / np.maximum(norms, 1e-12)
 
 
-def main(argv: list[str]) -> None:
-    """Quantize one model and measure what it costs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
-    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
-    args = parser.parse_args(argv)
-    model = load_static_model(args.model)
-    save_static_model(quantize(model), args.output)
+def write_measured(source: Path, sentences: list[str], precision: str, output: Path) -> None:
+    """Write a model's folder at a precision, with a report on what that changed in the sentences' embeddings.
 
-    sentences = read_sentences(args.sentences)
-    quantized = load_static_model(args.output)
+    Raises:
+        InputError: they turned by so much that the precision cannot be meant for this model.
+    """
+    model = load_static_model(source)
+    save_static_model(quantize(model, precision), output)
+    quantized = load_static_model(output)
     change = 1 - cosines(model.encode(sentences), quantized.encode(sentences))
     if not change.mean() < ABSURD_CHANGE:
-        remove(args.output)
+        remove(output)
         raise InputError(
-            f"model {args.model}: quantized, its sentence embeddings turn by a cosine of {change.mean():.2f} on "
+            f"model {source}: as {precision}, its sentence embeddings turn by a cosine of {change.mean():.2f} on "
             f"average, expected less than {ABSURD_CHANGE}"
         )
     report = {
-        "float32_bytes": (args.model / "model.safetensors").stat().st_size,
-        "bytes": (args.output / "model.safetensors").stat().st_size,
+        "precision": precision,
+        "float32_bytes": (source / "model.safetensors").stat().st_size,
+        "bytes": (output / "model.safetensors").stat().st_size,
         "tokens": len(model.tokens),
         "dimensions": model.dim,
         "clusters": None if model.token_mapping is None else len(model.embedding),
         "sentences": len(sentences),
         "cosine_change_mean": float(change.mean()),
         "cosine_change_max": float(change.max()),
-        "model_sha256": sha256(args.output / "model.safetensors"),
-        "float32_sha256": sha256(args.model / "model.safetensors"),
+        "model_sha256": sha256(output / "model.safetensors"),
+        "float32_sha256": sha256(source / "model.safetensors"),
     }
-    write_json(args.output / "quantization.json", report)
-    say(f"quantize: {report['bytes']:,} bytes, cosine change at most {report['cosine_change_max']:.5f}")
+    write_json(output / "quantization.json", report)
+    say(f"{precision}: {report['bytes']:,} bytes, cosine change at most {report['cosine_change_max']:.5f}")
+
+
+def main(argv: list[str]) -> None:
+    """Write one model at both precisions."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
+    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
+    parser.add_argument("--int8", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--float16", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    sentences = read_sentences(args.sentences)[:MOST_SENTENCES]
+    write_measured(args.model, sentences, "int8", args.int8)
+    write_measured(args.model, sentences, "float16", args.float16)
 
 
 if __name__ == "__main__":

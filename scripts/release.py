@@ -1,85 +1,243 @@
-"""Gather what a user takes away: a model as float32, with int8 in a folder of its own, or int8 alone; and its card."""
+"""Gather what a user takes away: a model as float32, float16, int8 and ONNX, and its card; int8 may lose no quality."""
 
 import argparse
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from lib.command import run
-from lib.files import read_json, replacing
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-MEASURED = ["bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max"]
+from lib.benchmark import DEVELOPMENT, TYPE_OF
+from lib.command import InputError, run
+from lib.files import read_json, replacing, sha256
+from lib.results import CATEGORIES, SPEED_HEADER, speed_lines, speed_text
+from lib.sources import parse_source
+from lib.static_model import check_hash
+from run_config import commit
+
+MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
 MODEL_FILES = ["model.safetensors", "tokenizer.json", "config.json"]
+ONNX_FILES = {"float32": "model.onnx", "int8": "model_quantized.onnx"}
+METRICS = {"STS": "cosine_spearman", "Classification": "accuracy", "PairClassification": "max_ap"}
+TEXT = """\
+# {{ name }}
 
-
-def model_card(name: str, settings: dict, summary: dict, quantization: dict) -> str:
-    """The model card, with the metadata block that model hubs read."""
-    rows = [row for row in summary["averages"] if row["model"] == name or row["model"] in settings["baselines"]]
-    categories = [key for key in rows[0] if key not in ("model", "stage")]
-    table = ["| Model | Stage | " + " | ".join(categories) + " |", "|---|---|" + "---:|" * len(categories)]
-    table += [f"| {r['model']} | {r['stage']} | " + " | ".join(f"{r[c]:.2f}" for c in categories) + " |" for r in rows]
-    where = f'"path/to/{name}"'
-    loads = ["from model2vec import StaticModel", "", f"model = StaticModel.from_pretrained({where})"]
-    tags, clusters = ["embeddings", "static-embeddings", "model2vec"], ""
-    origin = f"derived from {' and that from '.join(settings['from'])}, which was " if settings["from"] else ""
-    if quantization["clusters"]:
-        clusters = f", {quantization['clusters']:,} of them for all tokens, with a weight for each token"
-    else:
-        loads[-1] += "  # float32; sentence-transformers loads it too"
-        loads += [f'model = StaticModel.from_pretrained({where}, subfolder="int8")  # a quarter of the size']
-        tags += ["sentence-transformers"]
-    return f"""---
-library_name: model2vec
-license: {settings["license"]}
-tags: [{", ".join(tags)}]
----
-
-# {name}
-
-A static embedding model of {settings["dimensions"]} dimensions: each token is looked up in a table, and a sentence is
-the mean of its tokens. It was {origin}distilled from `{settings["teacher"]}`, trained on
-{settings["sentences"]:,} sentences of {" and ".join(f"`{source}`" for source in settings["corpus"])} with the seed
-{settings["seed"]}, and taken at the stage {settings["stage"]}.
+A static embedding model of {{ dimensions }} dimensions: each token is looked up in a table, and a sentence is the mean
+of its tokens. It was {{ origin }}distilled from `{{ teacher }}`, trained on {{ sentences }} sentences of {{ corpus }}
+with the seed {{ seed }}, and taken at the stage {{ stage }}. The pipeline's commit: {{ commit }}.
 
 ```python
-{chr(10).join(loads)}
+{{ usage }}
 embeddings = model.encode(["It looks each token up in a table.", "And averages."])
+```
+
+{{ loaders }} A text without a known token, the empty text among them, has the zero vector; texts are cut after
+{{ max_tokens }} tokens. The tokens' order does not count, so neither does who bit whom.
+
+The folder `onnx` has the same model for ONNX Runtime, float32 and, as `model_quantized.onnx`, int8:
+
+```python
+import numpy as np
+from onnxruntime import InferenceSession
+from tokenizers import Tokenizer
+
+session = InferenceSession("path/to/{{ name }}/onnx/model.onnx")
+tokenizer = Tokenizer.from_file("path/to/{{ name }}/tokenizer.json")
+tokenizer.enable_truncation({{ max_tokens }})
+tokenizer.enable_padding()
+texts = tokenizer.encode_batch(["It looks each token up in a table.", "And averages."], add_special_tokens=False)
+ids = np.array([text.ids for text in texts], dtype=np.int64)
+mask = np.array([text.attention_mask for text in texts], dtype=np.int64)
+(embeddings,) = session.run(None, {"input_ids": ids, "attention_mask": mask})
 ```
 
 ## Scores
 
-{settings["about"]} Avg is the mean of the category means.
+{{ about }} Avg is the mean of the category means.
 
-{chr(10).join(table)}
+{{ averages }}
+
+## Speed
+
+{{ speed_text }}
+
+{{ speeds }}
 
 ## int8
 
-{quantization["bytes"]:,} bytes instead of {quantization["float32_bytes"]:,} of the float32 vectors{clusters}; over
-{quantization["sentences"]:,} sentences the cosine between the two is at least
-{1 - quantization["cosine_change_max"]:.4f}.
+The weights as they were trained, float32, and what was made of them; the cosine of a sentence's vector to that of
+float32, over {{ measured }} sentences:
+
+{{ precisions }}
+
+{{ tasks }}
 """
+LOADERS = (
+    "The folders `float16` and `int8` hold the same model at half and a quarter of the size. sentence-transformers "
+    "loads float32 and float16, as `SentenceTransformer(folder)`, no int8; in float16 it divides a zero vector by 0."
+)
+CLUSTERED_LOADERS = (
+    "Its tokens share {clusters} vectors, each token with a weight of its own. This folder is int8; `float32` and "
+    "`float16` hold the same model. model2vec alone loads them: sentence-transformers knows no shared vectors."
+)
+
+
+def averages_of(summary: dict, model: str, stage: str) -> dict:
+    """The summary's means of a model's stage.
+
+    Raises:
+        InputError: it has none.
+    """
+    for row in summary["averages"]:
+        if (row["model"], row["stage"]) == (model, stage):
+            return row
+    raise InputError(f"release of {model}: expected scores of the stage {stage} in the summary, found none")
+
+
+def check_loss(name: str, before: dict, after: dict, gate: float) -> None:
+    """Compare the category means of an int8 model with those of what it was made of.
+
+    Raises:
+        InputError: one is lower by more than ``gate``.
+    """
+    for category in CATEGORIES:
+        if category in before and before[category] - after[category] > gate:
+            raise InputError(
+                f"release of {name}: int8 has {after[category]:.2f} in {category}, {before['stage']} has "
+                f"{before[category]:.2f}: expected a loss of at most {gate}; release.most_lost allows more"
+            )
+
+
+def eval_results(name: str, rows: list[dict]) -> Iterator[EvalResult]:
+    """The int8 model's score on each task, as hubs read it."""
+    for row in rows:
+        if (row["model"], row["stage"]) != (name, "int8"):
+            continue
+        known = row["task"].removesuffix(DEVELOPMENT) in TYPE_OF
+        yield EvalResult(
+            task_type=row["category"],
+            dataset_type=f"{'mteb/' if known else ''}{row['task']}",
+            dataset_name=f"{'MTEB ' if known else ''}{row['task']}",
+            dataset_split="test",
+            dataset_revision=row["dataset_revision"],
+            metric_type=METRICS[row["category"]],
+            metric_value=round(row["score"], 4),
+            metric_name="main score",
+        )
+
+
+def table(header: list[str], lines: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first two are numbers."""
+    rule = ["---", "---", *["---:"] * (len(header) - 2)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *lines])
+
+
+def model_card(
+    name: str, settings: dict, summary: dict, speed: dict, reports: list[dict], onnx: dict, max_tokens: int
+) -> ModelCard:
+    """The model card, with the metadata that model hubs read."""
+    stage, clusters = settings["quantized"], reports[0]["clusters"]
+    before = averages_of(summary, settings["scored_as"], stage)
+    after = averages_of(summary, name, "int8")
+    check_loss(name, before, after, settings["most_lost"])
+    others = [row for row in summary["averages"] if row["model"] in settings["baselines"]]
+    categories = [key for key in after if key not in ("model", "stage")]
+    shown = [before | {"model": name}, after, *others]
+    averages = [[row["model"], row["stage"], *(f"{row[key]:.2f}" for key in categories)] for row in shown]
+    score = {(row["model"], row["stage"], row["task"]): row["score"] for row in summary["rows"]}
+    tasks = [
+        [row["task"], row["category"], *(f"{value:.2f}" for value in (old, row["score"])), f"{row['score'] - old:+.2f}"]
+        for row in summary["rows"]
+        if (row["model"], row["stage"]) == (name, "int8")
+        for old in [score[settings["scored_as"], stage, row["task"]]]
+    ]
+    precisions = [["float32", f"{reports[0]['float32_bytes']:,}", "1", "1"]]
+    measured = [(report["precision"], report) for report in reports]
+    measured += [(f"ONNX, {precision}", onnx[precision]) for precision in ONNX_FILES]
+    for precision, report in measured:
+        cosines = [f"{1 - report[key]:.6f}" for key in ("cosine_change_mean", "cosine_change_max")]
+        precisions.append([precision, f"{report['bytes']:,}", *cosines])
+    usage = ["from model2vec import StaticModel", "", f'model = StaticModel.from_pretrained("path/to/{name}")']
+    if not clusters:
+        usage[-1] += "  # float32"
+        usage += [f'model = StaticModel.from_pretrained("path/to/{name}", subfolder="int8")  # a quarter of the size']
+    sources = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
+    on_hub = [source.name for source in sources[:1] if source.kind == "hub"]
+    datasets = list(dict.fromkeys(source.name for source in sources[1:] if source.kind == "hub"))
+    data = ModelCardData(
+        model_name=name,
+        language=settings["language"],
+        license=settings["license"],
+        library_name="model2vec",
+        pipeline_tag="feature-extraction",
+        tags=["embeddings", "static-embeddings", "model2vec", *([] if clusters else ["sentence-transformers"])],
+        base_model=on_hub[0] if on_hub else None,
+        datasets=datasets or None,
+        eval_results=list(eval_results(name, summary["rows"])),
+    )
+    return ModelCard.from_template(
+        data,
+        template_str=f"---\n{{{{ card_data }}}}\n---\n\n{TEXT}",
+        name=name,
+        dimensions=settings["dimensions"],
+        origin=f"derived from {' and that from '.join(settings['from'])}, which was " if settings["from"] else "",
+        teacher=settings["teacher"],
+        sentences=f"{settings['sentences']:,}",
+        corpus=" and ".join(f"`{source}`" for source in settings["corpus"]),
+        seed=settings["seed"],
+        stage=settings["stage"],
+        commit=commit(),
+        speed_text=speed_text(speed),
+        speeds=table(
+            SPEED_HEADER, speed_lines(speed, [f"{name}/int8", *(f"{n}/baseline" for n in settings["baselines"])])
+        ),
+        usage="\n".join(usage),
+        loaders=CLUSTERED_LOADERS.format(clusters=f"{clusters:,}") if clusters else LOADERS,
+        max_tokens=max_tokens,
+        about=settings["about"],
+        averages=table(["Model", "Stage", *categories], averages),
+        measured=f"{reports[0]['sentences']:,}",
+        precisions=table(["Weights", "Bytes", "Mean cosine", "Least cosine"], precisions),
+        tasks=table(["Task", "Category", stage, "int8", "Change"], tasks),
+    )
 
 
 def main(argv: list[str]) -> None:
     """Write one model's release folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the model's name")
-    parser.add_argument("--model", type=Path, help="the float32 model's folder; without it int8 stands alone")
-    parser.add_argument("--int8", type=Path, required=True, help="the quantized model's folder")
+    parser.add_argument("--float32", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--float16", type=Path, required=True, help="the same model's")
+    parser.add_argument("--int8", type=Path, required=True, help="the same model's")
+    parser.add_argument("--onnx", type=Path, required=True, help="the same model's")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
+    parser.add_argument("--speed", type=Path, required=True, help="speed.json")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
-    card = model_card(
-        args.name, args.settings, read_json(args.summary), read_json(args.int8 / "quantization.json", MEASURED)
-    )
+    reports = [read_json(folder / "quantization.json", MEASURED) for folder in (args.int8, args.float16)]
+    onnx = read_json(args.onnx / "onnx.json", ONNX_FILES)
+    max_tokens = read_json(args.int8 / "config.json").get("max_length")
+    for folder in (args.float32, args.float16, args.int8):
+        check_hash(folder)
+    for precision, name in ONNX_FILES.items():
+        if sha256(args.onnx / name) != onnx[precision]["sha256"]:
+            raise InputError(f"{args.onnx / name}: damaged: it is not what onnx.json says; delete it to make it anew")
+    summary, speed = read_json(args.summary), read_json(args.speed, ["rows", "loading"])
+    card = model_card(args.name, args.settings, summary, speed, reports, onnx, max_tokens)
+    # tokens share vectors for the size's sake: such a model's own folder is int8
+    first = "int8" if reports[0]["clusters"] else "float32"
     with replacing(args.output) as folder:
-        folders = {folder: args.model, folder / "int8": args.int8} if args.model else {folder: args.int8}
-        for target, source in folders.items():
+        for precision in sorted(["float32", "float16", "int8"], key=lambda name: name != first):
+            source, target = getattr(args, precision), folder if precision == first else folder / precision
             target.mkdir()
             for name in [*MODEL_FILES, *(path.name for path in source.glob("modules.json"))]:
                 shutil.copyfile(source / name, target / name)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / "onnx").mkdir()
+        for name in ONNX_FILES.values():
+            shutil.copyfile(args.onnx / name, folder / "onnx" / name)
+        (folder / "README.md").write_text(str(card), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -32,6 +33,12 @@ def commit() -> str:
     return git("rev-parse", "HEAD") + (f", with changes in {changed} file(s)" if changed else "")
 
 
+def devices(reports: Iterable[Path], what: str) -> str:
+    """The devices that JSON reports name, each with how many do."""
+    counts = Counter(read_json(path, ["device"])["device"] for path in reports)
+    return ", ".join(f"{name} ({what}: {count})" for name, count in counts.items())
+
+
 def main(argv: list[str]) -> None:
     """Write one run's config as YAML that Snakemake's --configfile reads; where it comes from stands in comments.
 
@@ -40,15 +47,16 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="the merged config as JSON")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json, for the versions")
+    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the shards' reports, likewise")
     parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files, for the devices")
     parser.add_argument("--output", type=Path, required=True, help="the YAML file to write")
     args = parser.parse_args(argv)
     versions = read_json(args.summary)["versions"]
-    devices = Counter(read_json(path, ["device"])["device"] for path in args.trainings)
     lines = [
         f"commit: {commit()}",
         f"command: {os.environ.get('RUN_COMMAND', 'not known')}",
-        f"trained on: {', '.join(f'{name} (stages: {n})' for name, n in devices.items())}",
+        f"embedded on: {devices(sorted(args.embeddings.glob('*.json')), 'shards')}",
+        f"trained on: {devices(args.trainings, 'stages')}",
         f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
     ]
     header = "".join(f"# {' '.join(line.split())}\n" for line in lines)

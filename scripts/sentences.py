@@ -4,6 +4,8 @@ Of ``enough`` documents, the sentences come in the documents' order and reading 
 sample is the beginning of a larger one, and nothing is read that is not needed. That suits texts in no order, such as
 C4. Of ``all`` documents, a sentence's place in the sample is a hash of its words and the seed, which suits texts in an
 order. Neither depends on the number of workers or of shards.
+
+Short spans of the sentences' words, cut at random, may be a share of the sample: phrases are texts too.
 """
 
 import argparse
@@ -12,9 +14,11 @@ import heapq
 import json
 import math
 import re
+import string
 import unicodedata
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -46,8 +50,10 @@ EXAMPLES = 10
 DOCUMENTS_AT_ONCE = 128
 TEXTS_AT_ONCE = 5_000
 TEXT_COLUMNS = ["text", "sentence1", "sentence2"]
+DRAWS = 8  # of a span, until it is a new one; the last is taken as it is
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ def examine(documents: list[str], rules: Rules) -> Examined:
     return found
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result, None, None]:
     """``map`` by several processes, the results in the items' order; reads two items a worker ahead, not all."""
     if workers == 1:
         yield from map(function, items)
@@ -204,6 +210,39 @@ def sample(
     return kept, {"counts": counts, "test_texts": tasks, "dropped_examples": total.examples}
 
 
+def spans_after(sentences: int, share: float) -> int:
+    """How many spans are among a sample's texts up to a sentence, so that they are a share of the texts."""
+    return int(sentences * share / (1 - share))
+
+
+def with_spans(sentences: list[str], share: float, most_words: int, seed: int) -> Iterator[str]:
+    """The sentences, and among them spans of their words, each after the sentence that it was cut from.
+
+    A span's length is drawn from all up to ``most_words``, and less than its sentence's; punctuation at its ends goes.
+
+    Args:
+        sentences: the sample.
+        share: of spans among all texts.
+        most_words: the longest span.
+        seed: of the draws, which depend on the sentence besides.
+    """
+    seen = set()
+    for number, sentence in enumerate(sentences):
+        yield sentence
+        words = sentence.split(" ")
+        for turn in range(spans_after(number, share), spans_after(number + 1, share)):
+            for draw in range(DRAWS):
+                chance = place([sentence, str(turn), str(draw)], seed)
+                length = min(1 + chance % most_words, len(words) - 1)
+                start = (chance >> 32) % (len(words) - length + 1)
+                span = " ".join(words[start : start + length]).strip(string.punctuation + "“”‘’«»–—… ")
+                key = place(normalized_words(span), seed)
+                if span and key not in seen:
+                    break
+            seen.add(key)
+            yield span or sentence
+
+
 def texts_in(table: pyarrow.Table) -> Iterator[str]:
     """The texts in a task's rows."""
     for batch in table.to_batches():
@@ -251,6 +290,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--language", help="code of the language to keep; any by default")
     parser.add_argument("--min-words", type=int, default=5)
     parser.add_argument("--max-words", type=int, default=60)
+    parser.add_argument("--spans", type=float, default=0.0, help="share of short spans cut from the sentences")
+    parser.add_argument("--span-words", type=int, default=12, help="words of a span at most")
     parser.add_argument("--shard-size", type=int, required=True, help="sentences in a shard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="processes that split and filter")
@@ -270,17 +311,21 @@ def main(argv: list[str]) -> None:
     rules = Rules(args.min_words, args.max_words, args.language, args.seed)
     # a shard that a larger sample has too is whole in a smaller one: it stays as it is when the sample grows
     whole = math.ceil(args.count / args.shard_size) * args.shard_size
-    sentences, report = sample(documents, whole, evenly, rules, test_texts, args.threads)
+    wanted = bisect_left(range(whole), whole, key=lambda count: count + spans_after(count, args.spans))
+    sentences, report = sample(documents, wanted, evenly, rules, test_texts, args.threads)
+    texts = list(islice(with_spans(sentences, args.spans, args.span_words, args.seed), whole))
     counts = report["counts"]
+    counts["spans"] = len(texts) - len(sentences)
     say(f"sentences: {counts}")
-    if len(sentences) < args.count:
+    if len(texts) < args.count:
         raise InputError(
-            f"corpus: expected {args.count:,} distinct sentences, found {len(sentences):,} in {counts['documents']:,} "
+            f"corpus: expected {args.count:,} distinct sentences, found {len(texts):,} in {counts['documents']:,} "
             "documents; add a source, or lower the models' sentences"
         )
-    shards = write_shards(sentences, args.shards, args.shard_size)
+    shards = write_shards(texts, args.shards, args.shard_size)
     settings = {"sources": args.sources, "documents": args.documents, "seed": args.seed, "language": args.language}
     settings |= {"min_words": args.min_words, "max_words": args.max_words}
+    settings |= {"spans": args.spans, "span_words": args.span_words}
     hashes = {"shards": {shard.name: sha256(shard) for shard in shards}}
     write_json(args.manifest, settings | report | hashes)
 

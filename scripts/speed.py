@@ -1,17 +1,20 @@
-"""Measure how fast models embed on a CPU, in one process and in turns, and how long one sentence takes.
+"""Measure how fast models embed on a CPU, in one process and in turns, and what loading each takes.
 
 The numbers compare where they were measured together, on one machine, best with nothing else at work.
 """
 
 import argparse
 import importlib.metadata
+import multiprocessing
 import os
 import platform
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 
 from evaluate import load_embedder
@@ -25,6 +28,7 @@ SECONDS = 0.2  # of work for each model in a round
 TEXTS = 8192
 SENTENCES_IN_LONG_TEXT = 20
 CALLS = 100  # of one sentence each
+SENTENCES_WHEN_LOADED = 32
 
 Embedder = Callable[[list[str]], np.ndarray]
 
@@ -76,6 +80,28 @@ def latencies(embed: Embedder, texts: list[str]) -> dict[str, float]:
     return {"p50": float(np.median(taken)), "p99": float(np.quantile(taken, 0.99))}
 
 
+def load_and_embed(folder: Path, sentences: list[str]) -> dict[str, float]:
+    """What a model takes in this process: seconds until it is loaded, megabytes of memory after a first embedding."""
+    process = psutil.Process()
+    before = process.memory_full_info().uss
+    start = time.perf_counter()
+    embed = load_embedder(folder, "cpu")
+    seconds = time.perf_counter() - start
+    embed(sentences)
+    return {"seconds": round(seconds, 3), "megabytes": round((process.memory_full_info().uss - before) / 1e6, 1)}
+
+
+def loading(folders: dict[str, Path], sentences: list[str]) -> dict[str, dict[str, float]]:
+    """``load_and_embed`` of each model in a process of its own, where Python's libraries are loaded before."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "model2vec", "sentence_transformers"])
+    found = {}
+    for name, folder in folders.items():
+        with ProcessPoolExecutor(1, context) as pool:
+            found[name] = pool.submit(load_and_embed, folder, sentences[:SENTENCES_WHEN_LOADED]).result()
+    return found
+
+
 def measure(folders: dict[str, Path], sentences: list[str], threads: int) -> list[dict]:
     """Measure models beside each other.
 
@@ -123,10 +149,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the JSON to write")
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:TEXTS]
-    rows = measure(dict(zip(args.names, args.models, strict=True)), sentences, args.threads)
+    folders = dict(zip(args.names, args.models, strict=True))
+    loaded = loading(folders, sentences)
+    rows = measure(folders, sentences, args.threads)
     versions = {name: importlib.metadata.version(name) for name in ("model2vec", "tokenizers", "numpy", "torch")}
     about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS, "versions": versions}
-    write_json(args.output, about | {"rows": rows})
+    write_json(args.output, about | {"loading": loaded, "rows": rows})
 
 
 if __name__ == "__main__":

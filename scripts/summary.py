@@ -6,6 +6,7 @@ import importlib.metadata
 import io
 import json
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -14,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from lib.command import run
 from lib.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
-from lib.results import CATEGORIES, averages, categories_of, read_results
+from lib.results import CATEGORIES, SPEED_HEADER, averages, categories_of, read_results, speed_lines, speed_text
 from lib.task_data import read_splits
 
 DIFFERENCES_HEADER = ["This", "Against", "Avg", "95 % interval", "Over tasks", "Stands", *CATEGORIES]
@@ -105,25 +106,43 @@ def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[lis
     return lines
 
 
-def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) -> list[list[str]]:
-    """A line for each int8 model and each baseline; for one that is trained with several seeds, mean and deviation."""
-    group_of = {member: group for group, members in settings["seeds"].items() for member in members}
-    groups: dict[str, list[dict]] = {}
+def over_seeds(means: list[dict], seeds: dict[str, list[str]]) -> Iterator[tuple[str, list[str], str, str]]:
+    """Each model and stage once: its name, scores, stage, and where it is made.
+
+    For a model that is trained with several seeds the scores are mean and standard deviation. A stage that all share,
+    as ``distilled`` is, has none.
+
+    Args:
+        means: of each model and stage.
+        seeds: the models that are one but for their seeds, by its name.
+    """
+    group_of = {member: group for group, members in seeds.items() for member in members}
+    groups: dict[tuple[str, str], list[dict]] = {}
     for row in means:
-        if row["stage"] in ("int8", "baseline"):
-            groups.setdefault(group_of.get(row["model"], row["model"]), []).append(row)
-    lines = []
-    for name, rows in groups.items():
+        groups.setdefault((group_of.get(row["model"], row["model"]), row["stage"]), []).append(row)
+    for (name, stage), rows in groups.items():
         columns = [[row[key] for row in rows if key in row] for key in [*CATEGORIES, "Avg"]]
         cells = [cell(fmean(scores) if scores else None) for scores in columns]
         if len(rows) > 1:
             name += f", {len(rows)} seeds"
             cells = [f"{mean} ± {stdev(s):.2f}" if s else mean for mean, s in zip(cells, columns, strict=True)]
-        first = f"{rows[0]['model']}/{rows[0]['stage']}"
-        size, speed = sizes.get(first), speeds.get(first)
-        whose = "ours, int8" if rows[0]["stage"] == "int8" else "baseline"
-        shown = "–" if speed is None else f"{speed:,.0f}"
-        lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
+        yield name, cells, stage, f"{rows[0]['model']}/{stage}"
+
+
+def rates_of(speed: dict) -> dict[str, float]:
+    """Sentences a second of each ``model/stage`` that ``speed.json`` has, with as many threads as all had."""
+    return {row["model"]: row["texts_per_second"] for row in speed["rows"] if row["texts"] == "short"}  # most come last
+
+
+def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) -> list[list[str]]:
+    """A line for each int8 model and each baseline."""
+    lines = []
+    for name, cells, stage, first in over_seeds(means, settings["seeds"]):
+        if stage in ("int8", "baseline"):
+            size, speed = sizes.get(first), speeds.get(first)
+            whose = "ours, int8" if stage == "int8" else "baseline"
+            shown = "–" if speed is None else f"{speed:,.0f}"
+            lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
     return lines
 
 
@@ -147,19 +166,16 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
 
 
 def page(
-    rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, speeds: dict, settings: dict
+    rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, speed: dict, settings: dict
 ) -> list[dict]:
     """The sections of the summary: each a heading, paragraphs, and a table of a header and lines of cells.
 
     The final models come first, in a table that fits a screen; then their stages, and all details.
     """
     stages = []
-    for row in means:
-        size = sizes.get(f"{row['model']}/{row['stage']}")
-        megabytes = None if size is None else size / 1e6
-        stages.append(
-            [row["model"], row["stage"], *(cell(row.get(k)) for k in [*CATEGORIES, "Avg"]), cell(megabytes, 1)]
-        )
+    for name, cells, stage, first in over_seeds(means, settings["seeds"]):
+        size = sizes.get(first)
+        stages.append([name, stage, *cells, cell(None if size is None else size / 1e6, 1)])
     released = ", ".join(f"{stage} of {model}" for model, stage in settings["released"].items())
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     score = {(row["model"], row["stage"], row["task"]): row["score"] for row in rows}
@@ -169,7 +185,7 @@ def page(
             "heading": settings["run"],
             "text": [settings["about"], EXPLANATION],
             "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s"],
-            "lines": final_lines(means, sizes, speeds, settings),
+            "lines": final_lines(means, sizes, rates_of(speed), settings),
         },
         {
             "heading": "What is more than chance",
@@ -182,6 +198,12 @@ def page(
             "text": [f"int8 is the released stage, quantized: {released}."],
             "header": ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
             "lines": stages,
+        },
+        {
+            "heading": "Speed and memory",
+            "text": [speed_text(speed)],
+            "header": SPEED_HEADER,
+            "lines": speed_lines(speed),
         },
         {
             "heading": "Each task",
@@ -239,8 +261,7 @@ def main(argv: list[str]) -> None:
     means = averages(rows)
     with args.differences.open(encoding="utf-8", newline="") as file:
         differences = list(csv.DictReader(file))
-    measured = read_json(args.speed, ["rows"])["rows"]
-    speeds = {row["model"]: row["texts_per_second"] for row in measured if row["texts"] == "short"}  # of most threads
+    speed = read_json(args.speed, ["rows", "loading"])
     sizes = {"/".join(path.parts[-3:-1]): path.stat().st_size for path in args.weights}
     for name, folder in zip(settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)
@@ -252,11 +273,9 @@ def main(argv: list[str]) -> None:
     with replacing(args.csv) as temporary:
         temporary.write_text(table.getvalue(), encoding="utf-8")
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
-    write_json(
-        args.json,
-        {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds, "rows": rows, "versions": versions},
-    )
-    sections = page(rows, means, differences, sizes, speeds, settings)
+    content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": rates_of(speed)}
+    write_json(args.json, content | {"rows": rows, "versions": versions})
+    sections = page(rows, means, differences, sizes, speed, settings)
     for path, template in [(args.markdown, MARKDOWN), (args.html, HTML)]:
         with replacing(path) as temporary:
             temporary.write_text(rendered(template, sections, escape=template is HTML), encoding="utf-8")

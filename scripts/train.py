@@ -8,18 +8,16 @@ import argparse
 import copy
 import importlib.metadata
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from model2vec import StaticModel
 from torch import Tensor
 
+from lib.ahead import ahead
 from lib.command import InputError, run
 from lib.device import device_name, job_device
 from lib.files import scratch, sha256, write_json
@@ -30,8 +28,6 @@ from lib.shards import RowsOnDisk, read_embeddings, read_sample, shard_path
 from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, tokenize, with_vectors
 from lib.table import Batch, SharedTable, Table, lay_out
 
-T = TypeVar("T")
-U = TypeVar("U")
 LAST_RATE = 1e-3  # of the learning rate, at the last step
 
 
@@ -53,18 +49,6 @@ def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Runs of ``size`` rows; a last one that is shorter is left out, for the losses compare rows of a batch."""
     for start in range(0, len(rows) - size + 1, size):
         yield rows[start : start + size]
-
-
-def ahead(prepare: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Prepare items in order, each while the one before it is worked on, in a thread."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting: deque[Future] = deque()
-        for item in items:
-            waiting.append(thread.submit(prepare, item))
-            if len(waiting) > 1:
-                yield waiting.popleft().result()
-        for last in waiting:
-            yield last.result()
 
 
 def train(
@@ -144,7 +128,7 @@ def train(
             losses = [loss_of(table.mean(batch), wanted) for batch, wanted in prepared(batches(validation, size))]
         return float(np.mean([loss.item() for loss in losses]))
 
-    curve = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": validate(), "seconds": 0.0}]
+    curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": validate(), "seconds": 0.0}]
     best, best_values, stop = curve[0]["validation_loss"], copy.deepcopy(table.parameters), "epochs"
     start, losses = time.monotonic(), []
     for step, part in enumerate(progress(prepared(work()), steps, "train"), 1):

@@ -54,10 +54,12 @@ def train_tokenlearn(
             f"tokenlearn: expected at least {model.dim} of the teacher's dimensions, found {embeddings.shape[1]}"
         )
     torch.manual_seed(seed)
-    trained = train_model(model, sentences, embeddings, device=device, pca_dims=model.dim)
-    if not np.isfinite(trained.embedding).all():
+    vectors = train_model(model, sentences, embeddings, device=device, pca_dims=model.dim).embedding
+    if model.unk_token_id is not None:
+        vectors[model.unk_token_id] = 0  # as it was: tokenlearn divides it by its length
+    if not np.isfinite(vectors).all():
         raise InputError("tokenlearn: expected finite vectors, found others")
-    return with_vectors(model, trained.embedding)
+    return with_vectors(model, vectors)
 
 
 def main(argv: list[str]) -> None:

@@ -29,7 +29,8 @@ def main(argv: list[str]) -> None:
         failed = read_json(report) if report.exists() else {"failed": {}, "kept": {}}
         files = {task: args.results / "mteb" / "kept" / name / kept for task, kept in failed["kept"].items()}
         files = {task: scores / f"{task}.json" for task in args.tasks} | files
-        rows = [read_result(path, categories, *name.split("/"), task) for task, path in files.items() if path.exists()]
+        model, stage = name.split("/")
+        rows = [read_result(path, categories, model, stage, task) for task, path in files.items() if path.exists()]
         missing = [task for task in args.tasks if task not in {row["task"] for row in rows}]
         log = args.results / "logs" / "evaluate" / f"{name}.log"
         for task in missing:

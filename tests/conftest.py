@@ -53,6 +53,13 @@ def teacher_folder(tmp_path_factory) -> Path:
     return make_teacher(tmp_path_factory.mktemp("teacher") / "teacher")
 
 
+@pytest.fixture(params=["float32", "bfloat16"])
+def precision(request, monkeypatch) -> str:
+    """The precision of a transformer's layers, whatever this machine's processor has."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: request.param == "bfloat16")
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def sentences() -> list[str]:
     """400 different sentences."""

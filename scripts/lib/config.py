@@ -50,7 +50,9 @@ def lay_over(config: dict, overlay: dict) -> None:
             kept = merged[name] if own is None or None in own.values() else own
             merged[name] = {key: merged[name][key] for key in kept if merged[name][key] is not None}
     models = config.get("models")
-    for name, model in models.items() if isinstance(models, dict) else []:
+    if not isinstance(models, dict):
+        return
+    for name, model in models.items():
         if isinstance(model, dict):
             models[name] = {key: value for key, value in model.items() if value is not None}
 

@@ -46,8 +46,8 @@ def difference(
         picked = random.integers(len(tasks), size=drawn.shape)
         means.append((category, found.mean(), drawn.mean(axis=0), np.take_along_axis(drawn, picked, 0).mean(axis=0)))
     rows += [row(*values) for values in means]
-    _, value, items, tasks = zip(*means, strict=True)
-    return [*rows, row("Avg", np.mean(value), np.mean(items, axis=0), np.mean(tasks, axis=0))]
+    _, value, items, over_tasks = zip(*means, strict=True)
+    return [*rows, row("Avg", float(np.mean(value)), np.mean(items, axis=0), np.mean(over_tasks, axis=0))]
 
 
 def row(of: str, value: float, items: np.ndarray, tasks: np.ndarray | None = None) -> dict:
@@ -56,7 +56,7 @@ def row(of: str, value: float, items: np.ndarray, tasks: np.ndarray | None = Non
     wide = (None, None) if tasks is None else tuple(map(float, np.percentile(tasks, INTERVAL)))
     stands = "no"
     if low > 0 or high < 0:
-        stands = "these tasks" if tasks is not None and wide[0] <= 0 <= wide[1] else "yes"
+        stands = "these tasks" if wide[0] is not None and wide[0] <= 0 <= wide[1] else "yes"
     return {
         "of": of,
         "difference": float(value),

@@ -14,9 +14,10 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from lib.command import InputError, first_line
 from lib.sources import Source
@@ -96,6 +97,11 @@ def reader_of(name: str) -> Callable[[IO[bytes], str, str], Iterator[str]] | Non
     return FORMATS.get(Path(name.removesuffix(".gz")).suffix)
 
 
+def opener_of(path: Path) -> Opener:
+    """A function that opens a file."""
+    return lambda: path.open("rb")
+
+
 def local_files(path: Path) -> dict[str, Opener]:
     """Openers of the readable files under ``path`` (a file or a folder), by name, sorted.
 
@@ -105,7 +111,7 @@ def local_files(path: Path) -> dict[str, Opener]:
     if not path.exists():
         raise InputError(f"{path}: expected a text file or a folder of text files, found nothing")
     found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    files = {str(p): (lambda p=p: p.open("rb")) for p in found if reader_of(p.name)}
+    files = {str(p): opener_of(p) for p in found if reader_of(p.name)}
     if not files:
         raise InputError(f"{path}: expected files ending in {', '.join(FORMATS)} (or these with .gz), found none")
     return files
@@ -119,7 +125,8 @@ def hub_files(source: Source) -> dict[str, Opener]:
     root = f"datasets/{source.name}@{source.pin}"
     folder = source.path.rpartition("/")[0]
     try:
-        names = [entry["name"] for entry in files.ls(f"{root}/{folder}", detail=True) if entry["type"] == "file"]
+        entries: list = files.ls(f"{root}/{folder}", detail=True)
+        names = [entry["name"] for entry in entries if entry["type"] == "file"]
     except Exception as error:  # the client raises its own kinds for every network fault
         raise InputError(
             f"hub data set {source.name}@{source.pin}: cannot list {folder!r}: {first_line(error)}"
@@ -127,7 +134,7 @@ def hub_files(source: Source) -> dict[str, Opener]:
     matching = sorted(name for name in names if fnmatch(name.partition("@")[2], f"{source.pin}/{source.path}"))
     if not matching:
         raise InputError(f"hub data set {source.name}@{source.pin}: expected files {source.path!r}, found none")
-    return {name: (lambda name=name: files.open(name, "rb")) for name in matching}
+    return {name: partial(files.open, name, "rb") for name in matching}
 
 
 def read_file(name: str, opener: Opener, text_key: str) -> Iterator[str]:
@@ -136,10 +143,13 @@ def read_file(name: str, opener: Opener, text_key: str) -> Iterator[str]:
     Raises:
         InputError: the file is cut short, or not of the format that its name says.
     """
+    read = reader_of(name)
+    if read is None:
+        raise InputError(f"{name}: expected a file ending in {', '.join(FORMATS)} (or these with .gz), found another")
     try:
         with opener() as raw:
-            file = gzip.GzipFile(fileobj=raw) if name.endswith(".gz") else raw
-            yield from reader_of(name)(file, name, text_key)
+            file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if name.endswith(".gz") else raw
+            yield from read(file, name, text_key)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{name}: expected a whole gzip file, found {error}") from error
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from statistics import fmean
 
@@ -10,19 +10,19 @@ from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.command import InputError, first_line
 
 CATEGORIES = ["STS", "Classification", "PairClassification"]
+SPEED_HEADER = ["Model", "Stage", "Sentences/s", "One thread", "Long texts/s", "One, ms", "99 %, ms", "Load, s", "MB"]
 
 
-def categories_of(tasks: Iterable[str], custom_types: dict[str, str]) -> dict[str, str]:
+def categories_of(tasks: Collection[str], custom_types: dict[str, str]) -> dict[str, str]:
     """The category of each task: a custom task's type, or what mteb says of its own."""
-    found = {task: custom_types.get(task, TYPE_OF.get(task.removesuffix(DEVELOPMENT))) for task in tasks}
-    if None in found.values():
+    known = {name + suffix: category for name, category in TYPE_OF.items() for suffix in ("", DEVELOPMENT)}
+    known |= custom_types
+    found = {task: known[task] for task in tasks if task in known}
+    others = [task for task in tasks if task not in known]
+    if others:
         import mteb
 
-        found |= {
-            task: mteb.get_task(task.removesuffix(DEVELOPMENT)).metadata.type
-            for task, category in found.items()
-            if category is None
-        }
+        found |= {task: mteb.get_task(task.removesuffix(DEVELOPMENT)).metadata.type for task in others}
     return found
 
 
@@ -71,7 +71,7 @@ def read_results(paths: list[Path], categories: dict[str, str]) -> list[dict]:
     Raises:
         InputError: a file is not a result of the task in its name.
     """
-    return [read_result(path, categories, *path.parts[-3:-1], path.stem) for path in paths]
+    return [read_result(path, categories, path.parts[-3], path.parts[-2], path.stem) for path in paths]
 
 
 def average(rows: list[dict]) -> dict:
@@ -89,3 +89,29 @@ def averages(rows: list[dict]) -> list[dict]:
     keys = list(dict.fromkeys((row["model"], row["stage"]) for row in rows))
     grouped = {key: [row for row in rows if (row["model"], row["stage"]) == key] for key in keys}
     return [{"model": model, "stage": stage} | average(group) for (model, stage), group in grouped.items()]
+
+
+def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[str]]:
+    """The lines below ``SPEED_HEADER``: what ``speed.json`` says of the models ``model/stage``, or of all of them."""
+    found = {(row["model"], row["threads"], row["texts"]): row for row in speed["rows"]}
+    most = max(threads for _, threads, _ in found)
+    lines = []
+    for name in speed["loading"] if names is None else names:
+        model, _, stage = name.rpartition("/")
+        rates = [found[name, *key]["texts_per_second"] for key in [(most, "short"), (1, "short"), (most, "long")]]
+        alone, loaded = found[name, 1, "short"]["milliseconds"], speed["loading"][name]
+        lines.append([model, stage, *(f"{rate:,.0f}" for rate in rates)])
+        lines[-1] += [f"{alone['p50']:.2f}", f"{alone['p99']:.2f}", f"{loaded['seconds']:.2f}"]
+        lines[-1] += [f"{loaded['megabytes']:,.0f}"]
+    return lines
+
+
+def speed_text(speed: dict) -> str:
+    """How the numbers of ``speed_lines`` were measured."""
+    most = max(row["threads"] for row in speed["rows"])
+    return (
+        f"Measured in turns, in one process, on {speed['processor']}: {speed['sentences']:,} sentences of the corpus "
+        f"with {most} threads and with one; long texts of twenty sentences, with {most}; with one thread the time that "
+        "one sentence alone takes, half of the times and 99 % of them; the time to load; the memory that the model "
+        "takes beside Python and its libraries."
+    )

@@ -111,7 +111,7 @@ class RowsOnDisk:
         found = np.empty((len(rows), self.width), self.dtype)
         stride = found.itemsize * self.width
         order = np.argsort(rows, kind="stable")
-        ends = np.searchsorted(rows[order], self.starts)
+        ends = rows[order].searchsorted(self.starts)
         for part, path in enumerate(self.paths):
             places = order[ends[part] : ends[part + 1]]
             if len(places):

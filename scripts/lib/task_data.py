@@ -24,7 +24,8 @@ def write_splits(path: Path, splits: Iterable[tuple[str, str, Iterable[pyarrow.T
                     writer = pyarrow.ipc.new_file(file, schema)
                 for batch in table.select(columns).cast(schema).to_batches(ROWS_AT_ONCE):
                     writer.write_batch(batch, custom_metadata={"subset": subset, "split": split})
-        writer.close()
+        if writer is not None:
+            writer.close()
 
 
 def read_splits(path: Path) -> Splits:

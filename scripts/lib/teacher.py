@@ -1,38 +1,55 @@
 """The teacher: a transformer that turns sentences into the mean of their token embeddings."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
+from lib.ahead import ahead
 from lib.command import InputError, first_line
 from lib.device import has_fast_bfloat16
 from lib.model_folder import check_folder
-from lib.progress import progress
+from lib.progress import say
 
-TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
+TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
+SENTENCES_AT_ONCE = 32768  # are sorted by length together, while the next ones are tokenized
+EVEN = 0.125  # of a batch, from which on it holds sentences of one length alone
+OUT_OF_MEMORY = "can't allocate memory", "could not create a primitive"  # as PyTorch says it on the CPU, and oneDNN
+POOLINGS = ["mean", "mean-with-special", "cls", "last"]
 logging.set_verbosity_error()
 logging.disable_progress_bar()
-POOLINGS = ["mean", "mean-with-special", "cls", "last"]
+
+
+class Tokens(NamedTuple):
+    """The tokens of sentences, one after another."""
+
+    ids: np.ndarray  # int32
+    special: np.ndarray  # whether the tokenizer added the token, bool
+    offsets: np.ndarray  # where each sentence begins, and the end, int64
 
 
 class Teacher:
     """A transformer with its tokenizer on a device."""
 
-    def __init__(self, folder: Path, max_length: int, pooling: str, device: str) -> None:
-        """Load the weights, as bfloat16 where the hardware has it.
+    def __init__(self, folder: Path, max_length: int, pooling: str, device: str, prompt: str = "") -> None:
+        """Load the weights, as bfloat16 where the hardware has it, and try them.
 
         Args:
             folder: a transformers folder with ``model.safetensors``.
             max_length: tokens of a sentence, special ones included, that are read; the rest is cut off.
             pooling: ``mean`` of the tokens without the special ones, ``mean-with-special``, ``cls`` or ``last``.
             device: ``cpu`` or ``cuda``.
+            prompt: is put before each sentence; its tokens are averaged too, as sentence-transformers does.
 
         Raises:
-            InputError: the folder is no transformer with safetensors weights, or reads fewer tokens.
+            InputError: the folder is no transformer with safetensors weights, reads fewer tokens, or gives a vector
+                that is not finite or not of its hidden size.
         """
         self.hidden_size = check_folder(folder)
         dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
@@ -47,55 +64,157 @@ class Teacher:
         if positions is not None and max_length > positions:
             raise InputError(f"teacher.max_length: {max_length}, expected at most the teacher's {positions} positions")
         self.model = self.model.to(device).eval()
-        self.max_length = max_length
+        self.tokenizer.backend_tokenizer.enable_truncation(max_length)
+        self.tokenizer.backend_tokenizer.no_padding()
         self.pooling = pooling
         self.device = device
+        self.prompt = prompt
+        self.tokens_per_batch = TOKENS_PER_BATCH[device]
+        ((_, vectors),) = self.embed(["a sentence"])
+        if vectors.shape[1] != self.hidden_size or not np.isfinite(vectors).all():
+            raise InputError(
+                f"teacher {folder}: expected {self.hidden_size} finite numbers as a sentence's embedding, "
+                f"found {np.isfinite(vectors).sum()} of {vectors.shape[1]}"
+            )
 
-    def batches(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
-        """Row indices in batches of like length, longest first, each within the device's token budget."""
-        order = np.argsort(-lengths, kind="stable")
-        start = 0
-        while start < len(order):
-            size = max(1, TOKENS_PER_BATCH[self.device] // int(lengths[order[start]]))
-            yield order[start : start + size]
-            start += size
+    def tokenize(self, sentences: list[str]) -> Tokens:
+        """Tokenize sentences on all cores, without Python's lock but for the last step."""
+        encodings = self.tokenizer.backend_tokenizer.encode_batch_fast([self.prompt + text for text in sentences])
+        offsets = np.cumsum([0, *map(len, encodings)])
+        ids = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int32, offsets[-1])
+        special = np.fromiter(chain.from_iterable(each.special_tokens_mask for each in encodings), bool, offsets[-1])
+        return Tokens(ids, special, offsets)
 
-    @torch.inference_mode()
-    def embed(self, sentences: list[str], label: str = "teacher") -> np.ndarray:
-        """Embed sentences.
+    def embed(self, sentences: list[str], done: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Embed sentences, those of like length together, the longest first.
 
-        Sorting by length, so that batches hold little padding, is sentence-transformers' method; a sentence's tokens
-        are averaged in float32.
+        Sorting by length, so that batches hold little padding, is sentence-transformers' method. The next sentences are
+        tokenized, and the last batch is copied from the device, while the device works on a batch. One that does not
+        fit into the device's memory is tried again at half the size, and so are all after it.
 
-        Returns:
-            ``[len(sentences), hidden_size]`` float32, row i the pooled last hidden states of sentence i; zeros where
-            a sentence has no tokens to average.
+        Args:
+            sentences: the texts.
+            done: sentences to leave out, bool; those of whole batches, or the others are batched in another way.
+
+        Yields:
+            Rows of ``sentences``, and ``[len(rows), hidden_size]`` float32, their pooled last hidden states; zeros
+            where a sentence has no tokens to average.
 
         Raises:
-            InputError: an embedding is not finite.
+            InputError: a sentence does not fit into the device's memory.
         """
-        encoded = self.tokenizer(
-            sentences, truncation=True, max_length=self.max_length, return_special_tokens_mask=True, padding=False
-        )
-        lengths = np.array([len(ids) for ids in encoded["input_ids"]], dtype=np.int64)
-        out = np.zeros((len(sentences), self.hidden_size), dtype=np.float32)
-        for rows in progress(self.batches(lengths), len(sentences), label, "sentences", len):
-            picked = {key: [encoded[key][row] for row in rows] for key in encoded}
-            batch = self.tokenizer.pad(picked, return_tensors="pt").to(self.device)
-            special = batch.pop("special_tokens_mask")
-            hidden = self.model(**batch).last_hidden_state.float()
-            mask = batch["attention_mask"]
-            if self.pooling == "cls":
-                pooled = hidden[:, 0]
-            elif self.pooling == "last":
-                last = mask.shape[1] - 1 - mask.flip(1).argmax(1)
-                pooled = hidden[torch.arange(len(rows), device=self.device), last]
-            else:
-                mask = mask * (1 - special) if self.pooling == "mean" else mask
-                weights = mask.unsqueeze(-1).float()
-                pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-            if not torch.isfinite(pooled).all():
-                bad = rows[(~torch.isfinite(pooled)).any(dim=1).cpu().numpy()][0]
-                raise InputError(f"{label}: row {bad}: expected a finite embedding from the teacher, found none")
-            out[rows] = pooled.cpu().numpy()
-        return out
+        starts = list(range(0, len(sentences), SENTENCES_AT_ONCE))
+        if done is not None:
+            starts = [start for start in starts if not done[start : start + SENTENCES_AT_ONCE].all()]
+        parts = ahead(self.tokenize, (sentences[start : start + SENTENCES_AT_ONCE] for start in starts))
+        copied = None
+        for start, tokens in zip(starts, parts, strict=True):
+            lengths = np.diff(tokens.offsets)
+            order = np.argsort(-lengths, kind="stable")
+            if done is not None:
+                order = order[~done[start + order]]
+            empty = start + order[lengths[order] == 0]
+            if len(empty):
+                yield empty, np.zeros((len(empty), self.hidden_size), np.float32)
+            order = order[lengths[order] > 0]
+            lengths = lengths[order]
+            # all at once, for each copy to a GPU waits until it is idle
+            there = [
+                torch.from_numpy(values).to(self.device) for values in (*tokens[:2], tokens.offsets[order], lengths)
+            ]
+            first = 0
+            while first < len(order):
+                last = self.batch_end(lengths, first)
+                failure = None
+                try:
+                    places = (values[first:last] for values in there[2:])
+                    pooled = self.pooled(*there[:2], *places, int(lengths[first]), lengths[first] == lengths[last - 1])
+                except RuntimeError as error:
+                    if not (
+                        isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in OUT_OF_MEMORY)
+                    ):
+                        raise
+                    failure = first_line(error)
+                if failure:  # here, for an exception that is handled keeps the memory
+                    self.halve(last - first, int(lengths[first]), start + order[first], failure)
+                    continue
+                if copied is not None:
+                    yield copied[0], copied[1]()
+                copied = start + order[first:last], to_host(pooled)
+                first = last
+        if copied is not None:
+            yield copied[0], copied[1]()
+
+    def batch_end(self, lengths: np.ndarray, first: int) -> int:
+        """Where a batch ends that begins at ``first``.
+
+        Sentences of one length are a batch of their own where they are many: without padding no mask, and without that
+        the fastest kernels.
+
+        Args:
+            lengths: sentences' tokens, the largest first.
+            first: the batch's first sentence.
+        """
+        longest = int(lengths[first])
+        full = first + max(1, self.tokens_per_batch // longest)
+        even = min(full, int(np.searchsorted(-lengths, -longest, "right")))
+        return even if (even - first) * longest >= EVEN * self.tokens_per_batch else min(full, len(lengths))
+
+    def halve(self, sentences: int, tokens: int, row: int, failure: str) -> None:
+        """Take half as many tokens in a batch from now on.
+
+        Raises:
+            InputError: a batch of one sentence was too large.
+        """
+        if sentences == 1:
+            raise InputError(
+                f"row {row}: its {tokens} tokens do not fit into the memory of the {self.device}, "
+                f"expected a smaller teacher.max_length: {failure}"
+            )
+        self.tokens_per_batch = sentences * tokens // 2
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        say(f"teacher: out of memory with {sentences * tokens:,} tokens in a batch; on with {self.tokens_per_batch:,}")
+
+    @torch.inference_mode()
+    def pooled(self, ids: Tensor, special: Tensor, starts: Tensor, lengths: Tensor, longest: int, even: bool) -> Tensor:
+        """The embeddings of one batch, from the tokens between ``starts`` and ``starts + lengths``.
+
+        Args:
+            ids: tokens of many sentences, on the device as are all tensors.
+            special: which of them the tokenizer added.
+            starts: where the batch's sentences begin, int64.
+            lengths: their tokens, int64.
+            longest: the largest of the lengths.
+            even: whether all have this length.
+
+        Returns:
+            ``[len(starts), hidden_size]`` float32 on the device; means are taken in float32.
+        """
+        columns = torch.arange(longest, device=self.device)
+        real = columns < lengths[:, None]
+        places = torch.where(real, starts[:, None] + columns, 0)
+        padded = torch.where(real, ids[places], self.tokenizer.pad_token_id or 0)
+        hidden = self.model(input_ids=padded, attention_mask=None if even else real.long()).last_hidden_state.float()
+        if self.pooling == "cls":
+            return hidden[:, 0]
+        if self.pooling == "last":
+            return hidden[torch.arange(len(lengths), device=self.device), lengths - 1]
+        weights = (real & ~special[places] if self.pooling == "mean" else real).unsqueeze(-1).float()
+        return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def to_host(values: Tensor) -> Callable[[], np.ndarray]:
+    """Begin to copy values from the device; a function that waits for the copy and gives it as an array."""
+    if values.device.type == "cpu":
+        return values.numpy
+    copy = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    copy.copy_(values, non_blocking=True)
+    ready = torch.cuda.Event()
+    ready.record()
+
+    def wait() -> np.ndarray:
+        ready.synchronize()
+        return copy.numpy()
+
+    return wait

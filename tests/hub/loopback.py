@@ -1,7 +1,8 @@
 """A model hub on the loopback interface, of folders that a test makes; it may break every first download half-way, or
-tag files with hashes that are not theirs.
+tag files with hashes that are not theirs. Who has its token may upload.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -13,11 +14,14 @@ from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/[^/]+(?:/(.*))?)?")
+TOKEN = "hf_thisTokenIsASecret"
+UPLOAD = re.compile(r"/api/repos/create|/api/validate-yaml|/api/models/([^/]+/[^/]+)/(preupload|commit)/main")
+LARGE = re.compile(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch")
 FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers the requests of the hub's clients that reading a repository takes."""
+    """Answers the requests of the hub's clients that reading a repository, or writing to one, takes."""
 
     protocol_version = "HTTP/1.1"
 
@@ -29,6 +33,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        path = urlsplit(self.path).path
+        if UPLOAD.fullmatch(path) or LARGE.fullmatch(path):
+            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                return self.answer(b'{"error": "Invalid username or password."}', 401)
+            return self.answer(json.dumps(self.write(path, body)).encode())
         self.do_GET(json.loads(body)["paths"] if body.startswith("{") else re.findall("paths=([^&]*)", unquote(body)))
 
     def do_GET(self, paths: list[str] = []) -> None:  # noqa: B006
@@ -43,6 +52,41 @@ class Handler(BaseHTTPRequestHandler):
             if file.is_file():
                 return self.send_file(file)
         return self.answer(b"{}", 404, {"X-Error-Code": "EntryNotFound"})
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.large[hashlib.sha256(content).hexdigest()] = content
+        self.answer(b"")
+
+    def write(self, path: str, body: str):
+        """One of the steps of an upload: a repository is made, each file's way is named, a commit is made."""
+        endpoint = f"http://127.0.0.1:{self.server.server_port}"
+        if path == "/api/repos/create":
+            wanted = json.loads(body)
+            name = f"{wanted['organization']}/{wanted['name']}"
+            (self.server.root / "models" / name).mkdir(parents=True, exist_ok=True)
+            self.server.visibility[name] = wanted["visibility"]
+            return {"url": f"{endpoint}/{name}"}
+        if path == "/api/validate-yaml":
+            return {}
+        if LARGE.fullmatch(path):
+            objects = json.loads(body)["objects"]
+            links = {entry["oid"]: {"upload": {"href": f"{endpoint}/large/{entry['oid']}"}} for entry in objects}
+            return {"objects": [{**entry, "actions": links[entry["oid"]]} for entry in objects]}
+        name, step = UPLOAD.fullmatch(path).groups()
+        if step == "preupload":
+            files = [file["path"] for file in json.loads(body)["files"]]
+            large = (".safetensors", ".onnx")
+            modes = {file: "lfs" if file.endswith(large) else "regular" for file in files}
+            return {"files": [{"path": file, "uploadMode": modes[file], "shouldIgnore": False} for file in files]}
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] != "header":
+                file = self.server.root / "models" / name / value["path"]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                small = line["key"] == "file"
+                file.write_bytes(base64.b64decode(value["content"]) if small else self.server.large[value["oid"]])
+        return {"commitUrl": f"{endpoint}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
 
     def describe(self, folder: Path, name: str, verb: str, path: str, paths: list[str], query: str):
         """What the hub's API says of a repository, a folder in it, or some of its paths."""
@@ -94,6 +138,7 @@ def serving(root: Path, cache: Path, breaks: bool = False, honest: bool = True):
     """Serve ``root/{models,datasets}/owner/name``; yields the server and the environment that leads clients to it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.root, server.breaks, server.honest, server.broken = root, breaks, honest, set()
+    server.large, server.visibility = {}, {}
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield (
@@ -102,7 +147,7 @@ def serving(root: Path, cache: Path, breaks: bool = False, honest: bool = True):
                 "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
                 "HF_HOME": str(cache),
                 "HF_HUB_DISABLE_XET": "1",
-                "HF_TOKEN": "hf_thisTokenIsASecret",
+                "HF_TOKEN": TOKEN,
             },
         )
     finally:

@@ -7,7 +7,7 @@ import polars
 import pyarrow
 
 import distill
-import embed
+from lib.files import sha256, write_json
 from lib.task_data import write_splits
 
 
@@ -20,8 +20,11 @@ def write_shard(path: Path, sentences: list[str]) -> Path:
 
 def write_embeddings(sentences: Path, embeddings: np.ndarray) -> Path:
     """Write the embeddings of a sentence shard beside it as ``embed.py`` does."""
-    embed.save_embeddings(embeddings, sentences, sentences.with_suffix(".npy"), {})
-    return sentences.with_suffix(".npy")
+    path = sentences.with_suffix(".npy")
+    np.save(path, embeddings.astype(np.float16))
+    hashes = {"sha256": sha256(path), "sentences_sha256": sha256(sentences)}
+    write_json(path.with_suffix(".json"), hashes | {"rows": len(embeddings), "dimensions": embeddings.shape[1]})
+    return path
 
 
 def write_task(path: Path, subset: str = "default", **splits: dict[str, list]) -> Path:

@@ -90,7 +90,8 @@ def test_both_and_int8_of_them(model_folder, sentences, tmp_path):
     model, report = run(model_folder, sentences, tmp_path / "derived", "--dimensions", 8, "--clusters", 150)
     assert model.embedding.shape == (150, 8)
     shard = str(tmp_path / "sentences" / "00000.parquet")
-    quantize.main(["--model", str(tmp_path / "derived"), "--sentences", shard, "--output", str(tmp_path / "int8")])
+    outputs = ["--int8", str(tmp_path / "int8"), "--float16", str(tmp_path / "float16")]
+    quantize.main(["--model", str(tmp_path / "derived"), "--sentences", shard, *outputs])
     int8 = load_static_model(tmp_path / "int8")
     assert int8.embedding.dtype == np.int8
     assert int8.weights.dtype == np.float16

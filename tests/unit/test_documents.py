@@ -7,7 +7,7 @@ import polars
 import pytest
 
 from lib.command import InputError
-from lib.documents import in_turn, local_files, one_after_another, reader_of
+from lib.documents import in_turn, local_files, one_after_another, read_file, reader_of
 
 NOUN = (
     "  1 This software and database is being provided to you | by Princeton\n"
@@ -64,6 +64,11 @@ def test_a_gzip_file_that_is_cut_short_is_named(tmp_path):
     (tmp_path / "cut.txt.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"cut\.txt\.gz: expected a whole gzip file"):
         documents(tmp_path)
+
+
+def test_a_file_of_a_hub_whose_ending_is_not_known_is_named():
+    with pytest.raises(InputError, match=r"data/a\.zst: expected a file ending in \.txt, .*, found another"):
+        list(read_file("data/a.zst", lambda: pytest.fail("opened"), "text"))
 
 
 @pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"x" * 999)[:12] + b"\xff" * 30])

@@ -18,10 +18,11 @@ def model_folder(teacher_folder, tmp_path_factory):
     return distilled(teacher_folder, tmp_path_factory.mktemp("model") / "distilled")
 
 
-def run(model_folder, sentences, tmp_path, *arguments):
+def run(model_folder, sentences, tmp_path):
     shard = write_shard(tmp_path / "00000.parquet", sentences)
     output = tmp_path / "int8"
-    quantize.main(["--model", str(model_folder), "--sentences", str(shard), "--output", str(output), *arguments])
+    command = ["--model", model_folder, "--sentences", shard, "--int8", output, "--float16", tmp_path / "float16"]
+    quantize.main([str(part) for part in command])
     return load_static_model(output), json.loads((output / "quantization.json").read_text())
 
 

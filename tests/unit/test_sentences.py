@@ -229,6 +229,28 @@ def test_test_texts_are_read_in_parts(sentences, tmp_path, monkeypatch):
         assert texts.overlaps(*hashes) == {row: ["Pairs"] for row in range(300)}
 
 
+@pytest.mark.parametrize("documents", ["all", "enough"])
+def test_spans_are_a_share_of_the_texts_and_leave_the_shards_of_a_smaller_sample(arguments, documents):
+    argv, shards = arguments
+    spans = ["--documents", documents, "--spans", "0.4", "--span-words", "4"]
+    script.main([*argv, "--count", "80", *spans])
+    before = {shard: sha256(shard) for shard in shards if shard.exists()}
+    script.main([*argv, "--count", "120", *spans])
+    assert len(before) == 2
+    assert {shard: sha256(shard) for shard in before} == before
+    texts = [text for shard in shards for text in polars.read_parquet(shard)["text"].to_list()]
+    script.main([*argv, "--count", "72", "--documents", documents, "--shard-size", "72"])
+    without = polars.read_parquet(shards[0])["text"].to_list()
+    assert [text for text in texts if text in without] == without
+    cut = [text for text in texts if text not in without]
+    assert len(cut) == 48 == 0.4 * len(texts)
+    assert len({text.casefold() for text in cut}) == 48
+    assert {text.count(" ") + 1 for text in cut} == {1, 2, 3, 4}
+    assert all(any(f" {span} " in f" {text.rstrip('.')} " for text in without) for span in cut)
+    manifest = json.loads(shards[0].with_name("manifest.json").read_text())
+    assert (manifest["counts"]["spans"], manifest["spans"]) == (0, 0.0)
+
+
 def test_too_few_sentences_is_a_mistake_and_leaves_no_files(arguments, tmp_path):
     argv, _ = arguments
     with pytest.raises(InputError, match=r"corpus: expected 401 distinct sentences, found 400 in 500 documents"):

@@ -10,6 +10,7 @@ from helpers import distilled, write_shard
 
 import speed
 from lib.command import InputError
+from lib.static_model import load_static_model, save_static_model, with_vectors
 
 
 @pytest.fixture
@@ -41,6 +42,10 @@ def test_each_model_is_measured_with_one_thread_and_with_all_on_short_and_long_t
         assert ("milliseconds" in row) == (row["texts"] == "short")
         if row["texts"] == "short":
             assert 0 < row["milliseconds"]["p50"] <= row["milliseconds"]["p99"]
+    assert set(found["loading"]) == set(folders)
+    for taken in found["loading"].values():
+        assert taken["seconds"] > 0
+        assert taken["megabytes"] > 0
     assert found["sentences"] == 400
     assert found["processor"]
 
@@ -68,6 +73,14 @@ def test_the_tokenizers_threads_are_set_too(threads):
     assert (torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]) == (1, "false")
     speed.use_threads(2)
     assert (torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]) == (2, "true")
+
+
+def test_a_models_memory_is_that_of_its_vectors(teacher_folder, tmp_path):
+    model = load_static_model(distilled(teacher_folder, tmp_path / "m"))
+    vectors = np.random.default_rng(0).standard_normal((len(model.tokens), 100_000)).astype(np.float32)  # 120 MB
+    save_static_model(with_vectors(model, vectors), tmp_path / "large")
+    found = speed.loading({"large": tmp_path / "large"}, ["the boat"])
+    assert vectors.nbytes / 1e6 == pytest.approx(found["large"]["megabytes"], rel=0.1)
 
 
 def test_a_shard_without_sentences_is_named(teacher_folder, tmp_path):

@@ -10,12 +10,14 @@ import numpy as np
 import polars
 import pytest
 from helpers import distilled, write_shard, write_task
+from huggingface_hub import ModelCard
 from model2vec import StaticModel
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
 import compare
 import differences
+import export_onnx
 import plots
 import quantize
 import release
@@ -24,6 +26,19 @@ from derive import cluster
 from lib.command import InputError
 from lib.static_model import load_static_model, save_static_model
 
+RATES = {"m/int8": {"short": 31234.5, "long": 1500.0}, "other/baseline": {"short": 210.4, "long": 20.0}}
+SPEED = {
+    "processor": "Some CPU",
+    "sentences": 8192,
+    "loading": {name: {"seconds": 0.25, "megabytes": 31.4} for name in RATES},
+    "rows": [
+        {"model": name, "threads": threads, "texts": texts, "texts_per_second": rate * threads / 2}
+        | ({"milliseconds": {"p50": 0.5, "p99": 0.75}} if texts == "short" else {})
+        for threads in (1, 2)
+        for name, rates in RATES.items()
+        for texts, rate in rates.items()
+    ],
+}
 PLOTS = ["stages", "gains", "tasks", "size", "speed", "clusters", "loss"]
 SCORES = {
     ("m", "distilled"): {"SickA": 0.5, "SickB": 0.7, "Topics": 0.4, "Pairs": 0.9},
@@ -92,9 +107,7 @@ def made(tmp_path):
         tasks.append(tmp_path / "tasks" / f"{task}.arrow")
         write_task(tasks[-1], train={"text": ["a"]}, test={"text": ["a", "b", "c"]})
     command += ["--tasks", *tasks, "--differences", write_differences(tmp_path)]
-    rates = {("m/int8", "short"): 31234.5, ("m/int8", "long"): 1500.0, ("other/baseline", "short"): 210.4}
-    rows = [{"model": name, "texts": length, "texts_per_second": rate} for (name, length), rate in rates.items()]
-    (tmp_path / "speed.json").write_text(json.dumps({"rows": rows}))
+    (tmp_path / "speed.json").write_text(json.dumps(SPEED))
     command += ["--settings", json.dumps(SETTINGS), "--speed", tmp_path / "speed.json"]
     (tmp_path / "config.yaml").write_text("run: made\ntraining: {epochs: 3}\n")
     for kind in ["csv", "json", "markdown", "html"]:
@@ -131,6 +144,7 @@ def test_markdown_shows_scores_sizes_and_the_reference(made):
     assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | another | 61.50 | 66.67 | +5.17 |" in text
     assert "int8 is the released stage, quantized: distilled of m." in text
+    assert "| m | int8 | 31,234 | 15,617 | 1,500 | 0.50 | 0.75 | 0.25 | 31 |" in text
     assert "| absent | STS | a card | 70.00 | not run | not run |" in text
     assert "Topics (Classification, no part of MTEB): what Topics is." in text
 
@@ -179,6 +193,16 @@ def test_two_runs_are_compared_and_their_settings_too(made, tmp_path_factory):
     summary_path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"evaluation\.seed: 42 in .*, 7 in .*; expected the same draws"):
         compared(made, after)
+
+
+def test_a_stage_of_several_seeds_is_one_line_with_its_deviation_and_a_shared_one_has_none():
+    trained = [{"model": f"m-seed{i}", "stage": "pretrained", "STS": 70 + i, "Avg": 70 + i} for i in range(3)]
+    means = [{"model": "m-seed0", "stage": "distilled", "STS": 60.0, "Avg": 60.0}, *trained]
+    seeds = {"m": [f"m-seed{i}" for i in range(3)]}
+    assert list(summary.over_seeds(means, seeds)) == [
+        ("m", ["60.00", "–", "–", "60.00"], "distilled", "m-seed0/distilled"),
+        ("m, 3 seeds", ["71.00 ± 1.00", "–", "–", "71.00 ± 1.00"], "pretrained", "m-seed0/pretrained"),
+    ]
 
 
 def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
@@ -338,66 +362,117 @@ def test_losses_are_shown_over_whole_epochs(family, tmp_path):
     assert {"0", "1", "2"} <= set(drawn(tmp_path / "loss.svg"))
 
 
-def released(made, model, int8):
-    """The release folder ``path/to/m`` of a float32 model (None: of the int8 model alone)."""
+def released(made, model, sentences, most_lost=0.1):
+    """The release folder ``path/to/m`` of a float32 model."""
+    shard = write_shard(made / "00000.parquet", sentences)
+    folders = {"int8": made / "int8", "float16": made / "float16"}
+    makes = [str(part) for name, folder in folders.items() for part in (f"--{name}", folder)]
+    quantize.main(["--model", str(model), "--sentences", str(shard), *makes])
+    export_onnx.main(["--model", str(model), "--sentences", str(shard), "--output", str(made / "onnx")])
     settings = {
         "about": "",
         "baselines": ["other"],
         "stage": "pretrained",
-        "from": [] if model else ["whole"],
-        "corpus": ["path:texts"],
+        "quantized": "distilled",
+        "scored_as": "m",
+        "most_lost": most_lost,
+        "from": ["whole"] if model.name == "clustered" else [],
+        "corpus": [f"hub:some/texts@{'a' * 40}/en", "path:texts"],
         "dimensions": 16,
+        "language": "en",
         "license": "mit",
         "seed": 42,
         "sentences": 400,
-        "teacher": "path:teacher",
+        "teacher": f"hub:some/teacher@{'b' * 40}",
     }
     output = made / "path" / "to" / "m"
-    command = ["--name", "m", *(["--model", model] if model else []), "--int8", int8, "--output", output]
-    command += ["--summary", made / "summary.json", "--settings", json.dumps(settings)]
+    command = ["--name", "m", "--float32", model, *makes, "--output", output]
+    command += [
+        "--onnx",
+        made / "onnx",
+        "--summary",
+        made / "summary.json",
+        "--speed",
+        made / "speed.json",
+        "--settings",
+        json.dumps(settings),
+    ]
     release.main([str(part) for part in command])
     return output
 
 
-def quantized(model, made, sentences):
-    shard = write_shard(made / "00000.parquet", sentences)
-    quantize.main(["--model", str(model), "--sentences", str(shard), "--output", str(made / "quantized")])
-    return made / "quantized"
-
-
-def run_snippet(card):
-    """What the card's Python snippet leaves behind."""
-    names = {}
-    exec(re.search("```python\n(.*?)```", card, re.DOTALL)[1], names)
-    return names
+def run_snippets(card):
+    """What the card's Python snippets leave behind, of each."""
+    found = []
+    for snippet in re.findall("```python\n(.*?)```", card, re.DOTALL):
+        names = {}
+        exec(snippet, names)
+        found.append(names)
+    return found
 
 
 def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(made, teacher_folder, sentences, monkeypatch):
-    model = distilled(teacher_folder, made / "final")
-    folder = released(made, model, quantized(model, made, sentences))
-    card = (folder / "README.md").read_text()
-    assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 |" in card
-    assert card.startswith("---\nlibrary_name: model2vec\nlicense: mit\n")
+    folder = released(made, distilled(teacher_folder, made / "final"), sentences, most_lost=10)
+    card = ModelCard.load(folder / "README.md")
+    assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 |" in card.text
+    assert "| m | distilled | 60.00 | 40.00 | 90.00 | 63.33 |" in card.text
+    assert "| Pairs | PairClassification | 90.00 | 80.00 | -10.00 |" in card.text
+    assert "| m | int8 | 31,234 | 15,617 | 1,500 | 0.50 | 0.75 | 0.25 | 31 |" in card.text
+    assert "| other | baseline | 210 | 105 | 20 | 0.50 | 0.75 | 0.25 | 31 |" in card.text
+    assert release.commit() in card.text
     monkeypatch.chdir(made)
-    names = run_snippet(card)
-    assert names["embeddings"].shape == (2, 16)
-    assert names["model"].embedding.dtype == np.int8
-    float32 = StaticModel.from_pretrained(folder, force_download=False)
-    assert float32.embedding.dtype == np.float32
-    np.testing.assert_allclose(
-        SentenceTransformer(str(folder), device="cpu").encode(sentences), float32.encode(sentences), atol=1e-6
-    )
+    by_model2vec, by_onnx = run_snippets(card.text)
+    assert by_model2vec["embeddings"].shape == (2, 16)
+    assert by_model2vec["model"].embedding.dtype == np.int8
+    np.testing.assert_allclose(by_onnx["embeddings"], by_model2vec["embeddings"], atol=5e-2)
+    texts = [*sentences, "", "\N{SNOWMAN}"]
+    expected = StaticModel.from_pretrained(folder, force_download=False).encode(texts)
+    assert not expected[-2:].any()
+    for part, dtype, close in [(".", np.float32, 1e-6), ("float16", np.float16, 1e-3), ("int8", np.int8, 2e-2)]:
+        model = StaticModel.from_pretrained(folder / part, force_download=False)
+        assert model.embedding.dtype == dtype
+        np.testing.assert_allclose(model.encode(texts), expected, atol=close)
+        if part != "int8":
+            loaded = SentenceTransformer(str(folder / part), device="cpu")
+            found = loaded.encode(texts)
+            if part == "float16":  # where it makes NaN of zero vectors, as the card says
+                found = np.nan_to_num(found)
+            np.testing.assert_allclose(found, expected, atol=close)
     # sentence-transformers would be led to load it, and cannot
     assert not (folder / "int8" / "modules.json").exists()
 
 
-def test_a_clustered_model_is_the_release_folders_own(made, teacher_folder, sentences, monkeypatch):
+def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(made, teacher_folder, sentences):
+    folder = released(made, distilled(teacher_folder, made / "final"), sentences, most_lost=10)
+    data = ModelCard.load(folder / "README.md").data
+    assert (data.base_model, data.datasets, data.language, data.license) == (
+        "some/teacher",
+        ["some/texts"],
+        "en",
+        "mit",
+    )
+    assert data.pipeline_tag == "feature-extraction"
+    found = {result.dataset_type: result.metric_value for result in data.eval_results}
+    assert found == {task: 100 * value for task, value in SCORES["m", "int8"].items()}
+    assert {result.dataset_revision for result in data.eval_results} == {"r"}
+
+
+def test_a_model_that_int8_costs_too_much_is_not_released(made, teacher_folder, sentences):
+    model = distilled(teacher_folder, made / "final")
+    message = "release of m: int8 has 80.00 in PairClassification, distilled has 90.00: expected a loss of at most 9.9"
+    with pytest.raises(InputError, match=message):
+        released(made, model, sentences, most_lost=9.9)
+    assert not (made / "path").exists()
+
+
+def test_a_clustered_models_own_folder_is_int8(made, teacher_folder, sentences, monkeypatch):
     model = load_static_model(distilled(teacher_folder, made / "final"))
     save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), made / "clustered")
-    folder = released(made, None, quantized(made / "clustered", made, sentences))
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"README.md", "model.safetensors", "tokenizer.json", "config.json"}
+    folder = released(made, made / "clustered", sentences, most_lost=10)
+    assert {path.name for path in folder.iterdir()} == {"README.md", "float16", "float32", "onnx", *release.MODEL_FILES}
     monkeypatch.chdir(made)
     card = (folder / "README.md").read_text()
-    assert "It was derived from whole, which was distilled from `path:teacher`" in card
-    assert run_snippet(card)["model"].embedding.shape == (20, 16)
+    assert "It was derived from whole, which was distilled from `hub:some/teacher@" in card
+    by_model2vec, by_onnx = run_snippets(card)
+    assert by_model2vec["model"].embedding.shape == (20, 16)
+    np.testing.assert_allclose(by_onnx["embeddings"], by_model2vec["embeddings"], atol=5e-2)

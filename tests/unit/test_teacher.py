@@ -2,7 +2,12 @@
 
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +40,13 @@ def naive(folder, sentences: list[str], pooling: str) -> np.ndarray:
     return np.stack(rows)
 
 
+def embedded(teacher: Teacher, sentences: list[str]) -> np.ndarray:
+    """All embeddings that the teacher yields, in the sentences' order."""
+    rows, parts = zip(*teacher.embed(sentences), strict=True)
+    assert sorted(np.concatenate(rows).tolist()) == list(range(len(sentences)))
+    return np.concatenate(parts)[np.argsort(np.concatenate(rows))]
+
+
 def cosine(left, right):
     left, right = np.float64(left), np.float64(right)
     return (left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
@@ -47,34 +59,93 @@ def uneven(sentences):
     return [" ".join(chance.sample(sentences, chance.choice([1, 1, 2, 6]))) for _ in range(60)]
 
 
+@pytest.mark.usefixtures("precision")
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_embeddings_equal_the_naive_ones_in_the_sentences_order(teacher_folder, uneven, monkeypatch, pooling):
     monkeypatch.setitem(TOKENS_PER_BATCH, "cpu", 100)
-    found = Teacher(teacher_folder, MAX_LENGTH, pooling, "cpu").embed(uneven)
+    found = embedded(Teacher(teacher_folder, MAX_LENGTH, pooling, "cpu"), uneven)
     expected = naive(teacher_folder, uneven, pooling)
     assert found.shape == (60, 32) and found.dtype == np.float32
     assert cosine(found, expected).min() >= 0.999
     np.testing.assert_allclose(found, expected, atol=0.1)
 
 
+@pytest.mark.usefixtures("precision")
 def test_a_sentence_without_tokens_is_zero_and_its_neighbours_are_not(teacher_folder):
-    found = Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").embed(["the boat", "", "the field"])
+    found = embedded(Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu"), ["the boat", "", "the field"])
     assert found.any(axis=1).tolist() == [True, False, True]
 
 
-def test_batches_hold_every_row_once_longest_first_within_the_budget(teacher_folder):
-    lengths = np.array([3, 4000, 9, 5000, 2000, 9, 100])
-    parts = list(Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").batches(lengths))
+@pytest.mark.usefixtures("precision")
+def test_the_prompt_is_read_before_each_sentence(teacher_folder, sentences):
+    found = embedded(Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu", "passage: "), sentences[:8])
+    expected = naive(teacher_folder, [f"passage: {text}" for text in sentences[:8]], "mean")
+    assert cosine(found, expected).min() >= 0.999
+    assert cosine(found, naive(teacher_folder, sentences[:8], "mean")).max() < 0.999
+
+
+@pytest.mark.usefixtures("precision")
+def test_batches_are_of_like_lengths_longest_first_within_the_budget(teacher_folder, uneven, monkeypatch):
+    monkeypatch.setitem(TOKENS_PER_BATCH, "cpu", 100)
+    monkeypatch.setattr("lib.teacher.SENTENCES_AT_ONCE", 25)
+    teacher = Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu")
+    lengths = np.diff(teacher.tokenize(uneven).offsets)
+    parts = [rows for rows, _ in teacher.embed(uneven)]
+    assert all(len(rows) * lengths[rows].max() <= 100 for rows in parts)
     order = np.concatenate(parts)
-    assert sorted(order.tolist()) == list(range(7))
-    assert (np.diff(lengths[order]) <= 0).all()
-    assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= 4096 for rows in parts)
-    assert len(parts) < 7
+    for start in (0, 25, 50):  # one after another, while the next ones are tokenized
+        block = order[start : start + 25]
+        assert sorted(block.tolist()) == list(range(start, min(start + 25, 60)))
+        assert (np.diff(lengths[block]) <= 0).all()
+    assert len(parts) < 30
 
 
-def test_weights_are_bfloat16_just_where_the_hardware_has_it(teacher_folder):
-    expected = torch.bfloat16 if has_fast_bfloat16("cpu") else torch.float32
-    assert Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").model.dtype == expected
+FORCED = """
+import torch
+torch.cpu._is_avx512_bf16_supported = lambda: {}
+"""
+
+OUT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+from lib.teacher import Teacher
+
+class Limited(Teacher):
+    def halve(self, *given):
+        super().halve(*given)
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+teacher = Limited(sys.argv[1], 64, "mean", "cpu")
+teacher.tokens_per_batch = 100
+parts = teacher.embed(["the boat on the river " * (4 + row % 5) for row in range(8000)])
+first = next(parts)
+teacher.tokens_per_batch = 1 << 22
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (30 << 20), resource.RLIM_INFINITY))
+rows, embeddings = zip(first, *parts)
+assert sorted(np.concatenate(rows).tolist()) == list(range(8000))
+assert np.concatenate(embeddings).any(axis=1).all()
+"""
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_tried_again_at_half_the_size(teacher_folder, precision):
+    command = [sys.executable, "-c", FORCED.format(precision == "bfloat16") + OUT_OF_MEMORY, str(teacher_folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(embed.__file__).parent)
+    assert ended.returncode == 0, ended.stderr
+    tried, halved = re.search(r"out of memory with ([\d,]+) tokens in a batch; on with ([\d,]+)", ended.stderr).groups()
+    assert int(halved.replace(",", "")) == int(tried.replace(",", "")) // 2
+
+
+def test_a_sentence_that_alone_does_not_fit_into_memory_is_named(teacher_folder, sentences):
+    teacher = Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu")
+    with pytest.raises(
+        InputError, match=r"row 7: its 30 tokens do not fit .*, expected a smaller teacher\.max_length: no"
+    ):
+        teacher.halve(1, 30, 7, "no")
+
+
+def test_weights_are_bfloat16_just_where_the_hardware_has_it(teacher_folder, precision):
+    assert Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").model.dtype == getattr(torch, precision)
 
 
 @pytest.fixture
@@ -121,11 +192,12 @@ def test_a_teacher_of_no_numbers_is_refused(copied, tmp_path, sentences):
     weights = load_file(copied / "model.safetensors")
     save_file({name: torch.full_like(w, float("nan")) for name, w in weights.items()}, copied / "model.safetensors")
     shard, output = write_shard(tmp_path / "00000.parquet", sentences[:5]), tmp_path / "00000.npy"
-    with pytest.raises(InputError, match=r"embed 00000: row \d: expected a finite embedding"):
+    with pytest.raises(InputError, match="expected 32 finite numbers as a sentence's embedding, found 0 of 32"):
         embed.main(["--sentences", str(shard), "--teacher", str(copied), "--max-length", "32", "--output", str(output)])
     assert not output.exists()
 
 
+@pytest.mark.usefixtures("precision")
 def test_embed_writes_a_row_of_float16_for_each_sentence(teacher_folder, tmp_path, sentences):
     shard = write_shard(tmp_path / "00000.parquet", sentences[:50])
     output = tmp_path / "out" / "00000.npy"
@@ -143,9 +215,10 @@ def test_embed_writes_a_row_of_float16_for_each_sentence(teacher_folder, tmp_pat
 def test_an_embedding_too_large_for_float16_is_refused_by_its_row(tmp_path):
     embeddings = np.ones((3, 2), dtype=np.float32)
     embeddings[1, 1] = 1e6
-    with np.errstate(over="ignore"), pytest.raises(InputError, match=r"0\.parquet: row 1: expected a finite"):
-        embed.save_embeddings(embeddings, tmp_path / "0.parquet", tmp_path / "0.npy", {})
-    assert list(tmp_path.iterdir()) == []
+    file = embed.HalfDone(tmp_path / "0.npy", 9, 2)
+    with pytest.raises(InputError, match="row 5: expected a finite embedding from the teacher, found none"):
+        file.write(np.array([4, 5, 6]), embeddings)
+    assert not file.done.any()
 
 
 def test_a_damaged_shard_of_sentences_is_named(teacher_folder, tmp_path, sentences):
@@ -205,12 +278,13 @@ def test_an_embedding_that_is_not_finite_is_named_by_shard_and_row(tmp_path):
         read_embeddings(path, shard)
 
 
+@pytest.mark.usefixtures("precision")
 def test_a_distilbert_is_a_teacher_too(teacher_folder, sentences, tmp_path):
     copied = shutil.copytree(teacher_folder, tmp_path / "copied")
     shape = {"vocab_size": 300, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2, "max_position_embeddings": 64}
     DistilBertModel(DistilBertConfig(**shape)).save_pretrained(copied)
     assert check_folder(copied) == 32
-    found = Teacher(copied, MAX_LENGTH, "mean", "cpu").embed(sentences[:8])
+    found = embedded(Teacher(copied, MAX_LENGTH, "mean", "cpu"), sentences[:8])
     assert found.shape == (8, 32) and found.any(axis=1).all()
     assert distilled(copied, tmp_path / "distilled").is_dir()
 
@@ -220,3 +294,83 @@ def test_a_teachers_config_that_is_a_list_is_named(teacher_folder, tmp_path):
     (copied / "config.json").write_text("[]")
     with pytest.raises(InputError, match=r"config\.json: expected an object, found list"):
         check_folder(copied)
+
+
+@pytest.fixture
+def shard(tmp_path, uneven):
+    """A shard of 600 sentences, and the command that embeds it to ``out/00000.npy`` in some seconds."""
+    path = write_shard(tmp_path / "00000.parquet", [f"{text} {turn}" for turn in range(10) for text in uneven])
+
+    def command(output: str, teacher, *more: str) -> list[str]:
+        options = {"--sentences": path, "--teacher": teacher, "--max-length": 32, "--output": tmp_path / output}
+        return [str(word) for pair in options.items() for word in pair] + list(more)
+
+    return command
+
+
+SLOWLY = """
+import sys, time
+import embed
+from lib import teacher
+
+embed.SECONDS_BETWEEN_FLUSHES = 0
+teacher.TOKENS_PER_BATCH["cpu"] = 200
+pooled = teacher.Teacher.pooled
+teacher.Teacher.pooled = lambda *given: time.sleep(0.01) or pooled(*given)
+embed.main(sys.argv[1:])
+"""
+
+
+def test_embedding_that_is_killed_goes_on_to_the_same_bytes(
+    teacher_folder, shard, tmp_path, capsys, monkeypatch, precision
+):
+    monkeypatch.setitem(TOKENS_PER_BATCH, "cpu", 200)
+    embed.main(shard("once/00000.npy", teacher_folder))
+    interrupted, kept = shard("killed/00000.npy", teacher_folder), tmp_path / "killed" / "kept" / "00000"
+    slowly = [sys.executable, "-c", FORCED.format(precision == "bfloat16") + SLOWLY, *interrupted]
+    with subprocess.Popen(slowly, cwd=Path(embed.__file__).parent) as process:
+        while process.poll() is None and not done_of(kept):
+            time.sleep(0.01)
+        process.kill()
+    done = done_of(kept)
+    assert 0 < done < 600 and not (tmp_path / "killed" / "00000.npy").exists()
+    capsys.readouterr()
+    embed.main(interrupted)
+    assert f"{done} of 600 sentences are done" in capsys.readouterr().err
+    assert (tmp_path / "killed" / "00000.npy").read_bytes() == (tmp_path / "once" / "00000.npy").read_bytes()
+    assert sorted(path.suffix for path in kept.iterdir() if not path.name.startswith(".")) == [".json", ".npy"]
+
+
+def done_of(kept: Path) -> int:
+    """How many sentences a killed job's file has."""
+    return sum(int(np.load(path).sum()) for path in kept.glob("*.done.npy"))
+
+
+def test_embeddings_are_made_again_just_where_something_changed_that_decides_them(
+    copied, shard, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "out" / "00000.npy"
+
+    def made(*more: str) -> bool:
+        output.unlink(missing_ok=True)  # as Snakemake does before a job
+        output.with_suffix(".json").unlink(missing_ok=True)
+        embed.main(shard("out/00000.npy", copied, *more))
+        assert json.loads(output.with_suffix(".json").read_text())["sha256"] == sha256(output)
+        return "as they were" not in capsys.readouterr().err
+
+    assert made() and not made()
+    assert made("--pooling", "cls") and made("--prompt", "query: ") and not made("--prompt", "query: ")
+    with output.open("r+b") as file:  # the kept one is the same file
+        file.seek(-1, 2)
+        file.write(b"\xff")
+    assert made("--prompt", "query: ")
+    weights = load_file(copied / "model.safetensors")
+    save_file({name: values * 1.5 for name, values in weights.items()}, copied / "model.safetensors")
+    assert made("--prompt", "query: ")
+    write_shard(tmp_path / "00000.parquet", ["other", "sentences"])
+    assert made("--prompt", "query: ") and np.load(output).shape == (2, 32)
+    other_processor = not has_fast_bfloat16("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: other_processor)
+    assert made("--prompt", "query: ") and not made("--prompt", "query: ")
+    kept = [path for path in (tmp_path / "out" / "kept" / "00000").iterdir() if path.suffix == ".npy"]
+    assert [path.stat().st_ino for path in kept] == [output.stat().st_ino]

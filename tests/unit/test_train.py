@@ -17,6 +17,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 import train
+from lib.ahead import ahead
 from lib.command import InputError
 from lib.files import sha256
 from lib.losses import contrastive_loss, similarity_loss
@@ -197,10 +198,10 @@ def test_the_head_of_a_contrastive_training_learns_too(data, monkeypatch):
 
 def test_items_are_prepared_in_order_each_while_the_one_before_is_worked_on():
     prepared, worked = [], []
-    for item in train.ahead(lambda item: prepared.append(item) or item, range(20)):
+    for item in ahead(lambda item: prepared.append(item) or item, range(20)):
         worked.append(item)
     assert worked == prepared == list(range(20))
-    first = next(train.ahead(lambda item: prepared.append(item) or item, [20, 21, 22]))
+    first = next(ahead(lambda item: prepared.append(item) or item, [20, 21, 22]))
     assert (first, prepared[20:]) == (20, [20, 21])
 
 

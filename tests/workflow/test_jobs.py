@@ -16,12 +16,13 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "sample_settings": 1,
         "sentences": 1,
         "vocabulary": 1,
-        "embed": 123,  # 2,000,000 sentences in shards of 16,384
+        "embed": 19,  # 2,000,000 sentences in shards of 108,500
         "distill": 3,
         "pretrained": 3,
         "born_again": 2,
         "derive": 2,
         "quantize": 5,
+        "onnx": 5,
         "evaluate_model": stages,
         "evaluate_baseline": 3,
         "differences": 1,
@@ -30,6 +31,7 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "model_metas": 1,
         "plots": 1,
         "run_config": 1,
+        "run_crate": 1,
         "release_model": 5,
         "all": 1,
     }
@@ -54,7 +56,7 @@ def test_a_small_model_needs_only_the_first_shards(tmp_path):
     jobs = planned(
         snakemake(checkout, "-n", "results/potion-mxbai/models/potion-mxbai-256d-v2/pretrained/model.safetensors")
     )
-    assert jobs["embed"] == 14  # 217,000 sentences
+    assert jobs["embed"] == 2  # 217,000 sentences
 
 
 def test_two_million_sentences_in_small_shards_fit_on_command_lines(tmp_path):

@@ -25,6 +25,7 @@ SCORED = {
     "plots": 1,
     "run_config": 1,
     "release_model": 1,
+    "run_crate": 1,
     "all": 1,
 }
 
@@ -72,7 +73,7 @@ def test_the_tree_is_complete_and_the_numbers_agree(finished):
     assert "| absent | STS | a card | 60.00 | not run | not run |" in markdown
     for row in summary["rows"]:
         assert f"{row['score']:.2f}" in markdown
-    for name in ["README.md", "model.safetensors", "int8/model.safetensors"]:
+    for name in ["README.md", "model.safetensors", "int8/model.safetensors", "float16/modules.json"]:
         assert (results / "release" / "small" / name).stat().st_size > 0
     assert (results / "plots" / "stages.svg").read_text().lstrip().startswith("<?xml")
     texts = polars.concat([polars.read_parquet(p) for p in (results / "corpus" / "sentences").iterdir()])["text"]
@@ -85,11 +86,27 @@ def test_the_merged_config_and_what_made_it_are_written_down(finished):
     assert "# commit: none: the checkout is no git repository\n" in text
     assert f"# command: snakemake --cores 2 --configfile {checkout}/overlay.yaml\n" in text
     assert f"model2vec {importlib.metadata.version('model2vec')}" in text
-    assert "# trained on: cpu (stages: 2)\n" in text
+    assert "# embedded on: cpu (shards: 2)\n# trained on: cpu (stages: 2)\n" in text
     written = yaml.safe_load(text)
     assert written["training"]["temperature"] == 0.1
     assert written["models"] == {"small": config["models"]["small"]}
     assert planned(snakemake(checkout, "-n", "--configfile", f"results/{RUN}/config.yaml")) == {}
+
+
+def test_a_finished_run_is_verified_and_a_flipped_bit_found(finished):
+    checkout, config = finished
+    done = snakemake(checkout, "verify", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(rf"results/{RUN}: \d+ files are as the run made them", done.stdout)
+    path = checkout / "results" / RUN / "models" / "small" / "born-again-1" / "model.safetensors"
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    try:
+        done = snakemake(checkout, "verify", config=config)
+    finally:
+        path.write_bytes(before)
+    assert done.returncode == 1
+    assert f"{path.relative_to(checkout)}: changed\n" in done.stdout
 
 
 def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
@@ -288,6 +305,20 @@ def test_a_new_task_draws_the_sample_anew_without_its_test_texts(finished):
     assert plan(finished, add)["sentences"] == 1
 
 
+def test_a_new_task_embeds_no_shard_again_that_stays_as_it_was(finished, tmp_path):
+    checkout, config = shutil.copytree(finished[0], tmp_path / "more"), copy.deepcopy(finished[1])
+    results = checkout / "results" / RUN
+    before = {path: sha256(path) for path in (results / "teacher").glob("*.npy")}
+    config["evaluation"]["tasks"].append("More")
+    config["evaluation"]["custom_tasks"]["More"] = config["evaluation"]["custom_tasks"]["Pairs"]
+    done = snakemake(checkout, "embeddings", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for log in (results / "logs" / "embed").iterdir():
+        assert "are as they were, and so are its embeddings" in log.read_text()
+    assert {path: sha256(path) for path in before} == before
+    assert "embed" not in plan((checkout, config))
+
+
 def test_a_model_that_comes_from_another_trains_nothing_again(finished):
     def derive(config):
         config["models"]["half"] = {"from": "small", "dimensions": 8}
@@ -334,7 +365,7 @@ def test_a_larger_sample_embeds_only_what_is_new(finished):
 def test_a_sample_grown_and_shrunk_again_is_as_it_was(finished, tmp_path):
     checkout = shutil.copytree(finished[0], tmp_path / "grown")
     shards = checkout / "results" / RUN / "teacher"
-    before = {path: (path.stat().st_mtime_ns, sha256(path)) for path in shards.iterdir()}
+    before = {path: (path.stat().st_mtime_ns, sha256(path)) for path in shards.iterdir() if path.is_file()}
     config = copy.deepcopy(finished[1])
     grow(config)
     done = snakemake(checkout, "embeddings", config=config)
@@ -363,7 +394,7 @@ def test_the_same_inputs_give_the_same_bytes_on_one_core_and_on_two(finished, tm
     first, second = (c / "results" / RUN for c in (checkout, again))
     compared = [p for p in first.rglob("*") if p.suffix in {".parquet", ".npy", ".safetensors"}]
     compared = [p.relative_to(first) for p in compared if p.parts[len(first.parts)] in {"corpus", "teacher", "models"}]
-    assert len(compared) == 2 + 2 + 4
+    assert len(compared) == 2 + 2 * 2 + 5  # embeddings are kept under the hash of what they follow from, too
     for path in compared:
         assert sha256(first / path) == sha256(second / path), path
 

@@ -53,6 +53,7 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
             "documents": "all",
             "language": None,
             "min_words": 3,
+            "spans": 0,
             "shard_size": 128,
         },
         "training": {"batch_size": 32, "epochs": 2},
@@ -65,6 +66,7 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
             },
             "baselines": {"teacher": f"path:{teacher}"},
         },
+        "release": {"most_lost": 10},  # on tasks this small int8 may lose as much by chance
         "reference": {"small": {"a card": {"Avg": 50.0}}, "absent": {"a card": {"STS": 60.0}}},
     }
 

@@ -1,0 +1,117 @@
+"""Write a model as ONNX, float32 (model2vec's export) and int8 (onnxruntime's), and measure what each changes."""
+
+import argparse
+import logging
+import tempfile
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import onnx
+from model2vec import StaticModel
+from model2vec.onnx import export_model_to_onnx
+from onnxruntime import InferenceSession
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from tokenizers import Tokenizer
+
+from lib.command import run
+from lib.files import replacing, sha256, write_json
+from lib.progress import say
+from lib.shards import read_sentences
+from lib.static_model import load_static_model
+from quantize import MOST_SENTENCES, cosines
+
+# transformers.js looks for these names in a folder onnx
+FILES = {"float32": "model.onnx", "int8": "model_quantized.onnx"}
+TEXTS_AT_ONCE = 256
+
+
+def encode(session: InferenceSession, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
+    """Embed texts: ``[texts, dimensions]`` float32, of unit length, or zero where a text has no known token.
+
+    Args:
+        session: one of the exported models.
+        tokenizer: the model's own; its padding is switched on.
+        texts: in batches of similar length, for the shorter are padded.
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    vectors = {}
+    tokenizer.enable_padding()
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        rows = order[start : start + TEXTS_AT_ONCE]
+        batch = tokenizer.encode_batch([texts[i] for i in rows], add_special_tokens=False)
+        inputs = {
+            "input_ids": np.array([encoding.ids for encoding in batch], dtype=np.int64),
+            "attention_mask": np.array([encoding.attention_mask for encoding in batch], dtype=np.int64),
+        }
+        vectors.update(zip(rows, session.run(None, inputs)[0], strict=True))
+    return np.stack([vectors[i] for i in range(len(texts))])
+
+
+def strip(path: Path) -> None:
+    """Take the exporter's notes out of a model: they hold the paths of its own modules, on this machine."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in [model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    onnx.save(model, path)
+
+
+def export(model: StaticModel, folder: Path) -> None:
+    """Write a float32 model as ``model.onnx``, and with an int8 table as ``model_quantized.onnx``, into a folder.
+
+    Both take ``input_ids`` and ``attention_mask``, ``[texts, tokens]`` int64, and give ``embeddings``, ``[texts,
+    dimensions]`` float32. Where tokens share vectors, each token's weight stays float32.
+    """
+    with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")  # of torch's exporter, about itself
+        logging.disable(logging.WARNING)
+        try:
+            # with a tokenizer, a card and a config of its own; the model's tokenizer serves these too
+            export_model_to_onnx(model, temporary)
+            strip(Path(temporary) / "model.onnx")
+            (Path(temporary) / "model.onnx").replace(folder / FILES["float32"])
+            quantize_dynamic(
+                folder / FILES["float32"],
+                folder / FILES["int8"],
+                op_types_to_quantize=["Gather"],
+                weight_type=QuantType.QInt8,
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+def main(argv: list[str]) -> None:
+    """Write one model's two ONNX files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
+    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    args = parser.parse_args(argv)
+    sentences = read_sentences(args.sentences)[:MOST_SENTENCES]
+    model = load_static_model(args.model)
+    expected = model.encode(sentences)
+    report: dict = {"sentences": len(sentences), "float32_sha256": sha256(args.model / "model.safetensors")}
+    with replacing(args.output) as folder:
+        folder.mkdir()
+        export(model, folder)
+        tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
+        if model.max_length is not None:
+            tokenizer.enable_truncation(model.max_length)
+        for precision, name in FILES.items():
+            change = 1 - cosines(expected, encode(InferenceSession(folder / name), tokenizer, sentences))
+            report[precision] = {
+                "bytes": (folder / name).stat().st_size,
+                "cosine_change_mean": float(change.mean()),
+                "cosine_change_max": float(change.max()),
+                "sha256": sha256(folder / name),
+            }
+            say(f"{name}: {report[precision]['bytes']:,} bytes, cosine change at most {change.max():.5f}")
+        write_json(folder / "onnx.json", report)
+
+
+if __name__ == "__main__":
+    run(main)

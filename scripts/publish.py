@@ -1,0 +1,107 @@
+"""Upload release folders to a model hub by its own client, or list what would go; refuse what is not fit for it."""
+
+import argparse
+import json
+from pathlib import Path
+
+from huggingface_hub import HfApi
+
+from lib.command import InputError, first_line, run
+from lib.files import read_json, sha256, write_json
+from lib.progress import say
+from release import MODEL_FILES, ONNX_FILES, averages_of, check_loss
+from run_config import commit
+
+HEADER = "# commit: "  # of the file that run_config.py writes
+EXPECTED = ["README.md", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.values())]
+
+
+def check_commits(config: Path) -> str:
+    """The commit that a run was made from, which is the checkout's too.
+
+    Args:
+        config: the run's ``config.yaml``.
+
+    Raises:
+        InputError: the run was made, or the checkout is, with changes that no commit has; or with none at all.
+    """
+    first = config.read_text(encoding="utf-8").partition("\n")[0]
+    made = first.removeprefix(HEADER) if first.startswith(HEADER) else "not known"
+    for what, found in [(f"{config}: made from commit", made), ("the checkout: commit", commit())]:
+        if not found.isalnum():
+            raise InputError(f"publish: {what} {found}: expected one without changes; commit them and run again")
+    return made
+
+
+def check_release(folder: Path, summary: dict, settings: dict, tasks: list[str]) -> None:
+    """See that a release folder is whole, that its model has a score on every task, and lost little as int8.
+
+    Raises:
+        InputError: it is not so.
+    """
+    missing = [name for name in EXPECTED if not (folder / name).is_file()]
+    if missing:
+        raise InputError(f"publish {folder}: expected the file {missing[0]}, found none")
+    scored = {row["task"] for row in summary["rows"] if (row["model"], row["stage"]) == (folder.name, "int8")}
+    unscored = [task for task in tasks if task not in scored]
+    if unscored:
+        raise InputError(f"publish {folder}: expected a score on {unscored[0]}, found none")
+    before = averages_of(summary, settings["scored_as"], settings["quantized"])
+    check_loss(folder.name, before, averages_of(summary, folder.name, "int8"), settings["most_lost"])
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files of a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def upload(folder: Path, repository: str, message: str) -> dict:
+    """Upload a folder, to a new private repository where there is none; files that are there already are not sent.
+
+    Raises:
+        InputError: the hub refuses, or cannot be reached.
+    """
+    api = HfApi()
+    try:
+        api.create_repo(repository, private=True, exist_ok=True)
+        done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
+    except Exception as error:  # the client raises its own kinds and those of its transport
+        raise InputError(f"publish {repository}: {first_line(error)}") from error
+    hashes = {path.relative_to(folder).as_posix(): sha256(path) for path in files_in(folder)}
+    return {"repository": repository, "commit": done.oid, "sha256": hashes}
+
+
+def main(argv: list[str]) -> None:
+    """Publish a run's release folders, all of them or, where one is not fit, none."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--releases", type=Path, nargs="+", required=True, help="the models' folders")
+    parser.add_argument("--owner", help="the hub's user or organisation to publish under")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.json")
+    parser.add_argument("--config", type=Path, required=True, help="the run's config.yaml")
+    parser.add_argument("--tasks", nargs="+", required=True, help="those that a model must have a score on")
+    parser.add_argument("--settings", type=json.loads, required=True, help="JSON: for each model those of its card")
+    parser.add_argument("--output", type=Path, help="the JSON to write; without it, what would go is only listed")
+    args = parser.parse_args(argv)
+    if args.owner is None:
+        raise InputError("release.owner: expected the hub's user or organisation to publish under, found none")
+    for folder in args.releases:
+        say(f"{args.owner}/{folder.name}")
+        for path in files_in(folder):
+            say(f"  {path.stat().st_size:>13,} bytes  {path.relative_to(folder)}")
+    made = check_commits(args.config)
+    summary = read_json(args.summary, ["rows", "averages"])
+    for folder in args.releases:
+        check_release(folder, summary, args.settings[folder.name], args.tasks)
+    if args.output is None:
+        say("nothing was uploaded: this only lists what would go")
+        return
+    published = {}
+    for folder in args.releases:
+        repository = f"{args.owner}/{folder.name}"
+        published[folder.name] = upload(folder, repository, f"{folder.name}, made by commit {made}")
+        say(f"{repository}: commit {published[folder.name]['commit']}")
+    write_json(args.output, {"made_by": made, "models": published})
+
+
+if __name__ == "__main__":
+    run(main)

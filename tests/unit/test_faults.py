@@ -1,0 +1,74 @@
+"""Faults that are injected for real: a disk that is full."""
+
+import json
+import resource
+from contextlib import contextmanager
+
+import pytest
+from helpers import distilled, write_shard
+
+import distill
+import embed
+import quantize
+import sentences as sample
+from lib.files import sha256
+
+ROOM = 1500  # bytes that a file may have: less than the scripts' first one needs
+
+
+@contextmanager
+def full_disk():
+    """Let no file grow beyond ``ROOM``, as a full disk or a quota would."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture
+def commands(teacher_folder, sentences, tmp_path):
+    """The command lines of scripts without their outputs, and the options of these."""
+    shard = write_shard(tmp_path / "in" / "00000.parquet", sentences)
+    model = distilled(teacher_folder, tmp_path / "in" / "model")
+    texts = tmp_path / "in" / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_text("\n\n".join(sentences))
+    return {
+        "sentences": (
+            sample,
+            ["--sources", json.dumps([f"path:{texts}"]), "--paths", texts, "--count", 200, "--shard-size", 100],
+            {"--shards": "corpus", "--manifest": "corpus/manifest.json"},
+        ),
+        "embed": (
+            embed,
+            ["--sentences", shard, "--teacher", teacher_folder, "--max-length", 64],
+            {"--output": "teacher/00000.npy"},
+        ),
+        "distill": (distill, ["--teacher", teacher_folder, "--dimensions", 16], {"--output": "model"}),
+        "quantize": (
+            quantize,
+            ["--model", model, "--sentences", shard],
+            {"--int8": "int8", "--float16": "float16"},
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["sentences", "embed", "distill", "quantize"])
+def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_it_whole(name, commands, tmp_path):
+    script, arguments, outputs = commands[name]
+
+    def run(folder):
+        options = [part for option, path in outputs.items() for part in (option, tmp_path / folder / path)]
+        script.main([str(part) for part in [*arguments, *options]])
+
+    run("undisturbed")
+    with pytest.raises(Exception, match="File too large"), full_disk():
+        run("disturbed")
+    left = {path.name for path in (tmp_path / "disturbed").rglob("*") if path.is_file()}
+    assert not left & {"manifest.json", "00000.npy", "00000.json", "model.safetensors", "quantization.json"}
+    assert not [path for path in left if path.endswith(".partial")]
+    run("disturbed")
+    whole = {path: tmp_path / "undisturbed" / path for path in outputs.values()}
+    assert {path: sha256(tmp_path / "disturbed" / path) for path in whole} == {p: sha256(f) for p, f in whole.items()}
