@@ -17,7 +17,7 @@ EXPECTED = ["README.md", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.v
 
 
 def check_commits(config: Path) -> str:
-    """The commit that a run was made from, which is the checkout's too.
+    """The commit that a run was made from.
 
     Args:
         config: the run's ``config.yaml``.

@@ -63,7 +63,7 @@ def check_schema(config: dict, schema: Path) -> None:
     Raises:
         InputError: a key is unknown or missing, or its value is not as the schema wants it.
     """
-    error = best_match(STRICT(yaml.safe_load(schema.read_text())).iter_errors(config))
+    error = best_match(STRICT(yaml.safe_load(schema.read_text(encoding="utf-8"))).iter_errors(config))
     if error:
         raise InputError(f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}")
 

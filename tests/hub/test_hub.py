@@ -10,7 +10,7 @@ import polars
 import pytest
 from conftest import made_sentences, make_teacher
 from loopback import COMMIT, serving
-from workflow import NO_HUB, REPOSITORY, RUN, copy_checkout, snakemake, tiny_config
+from workflow import NO_HUB, REPOSITORY, RUN, copy_checkout, planned, snakemake, tiny_config
 
 from lib.overlap import normalized_words
 
@@ -49,15 +49,17 @@ def hub_config(tmp_path_factory):
     return config
 
 
-def test_a_whole_run_over_a_hub_that_breaks_downloads_and_offline_afterwards(root, hub_config, tmp_path):
+def test_sources_of_a_hub_that_breaks_downloads_come_whole_and_serve_offline_afterwards(root, hub_config, tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
+    targets = ["downloads", "corpus", f"results/{RUN}/mteb/results/teacher/baseline/STSBenchmark.json"]
     with serving(root, tmp_path / "cache", breaks=True) as (server, hub):
-        done = snakemake(checkout, config=hub_config, hub=hub)
+        done = snakemake(checkout, *targets, config=hub_config, hub=hub)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert {"model.safetensors", "c4-train.00001-of-00003.json.gz", "test.parquet"} <= {p.name for p in server.broken}
 
     results = checkout / "results" / RUN
-    assert {row["task"] for row in json.loads((results / "summary.json").read_text())["rows"]} == {"STSBenchmark"}
+    scored = json.loads((results / "mteb" / "results" / "teacher" / "baseline" / "STSBenchmark.json").read_text())
+    assert scored["task_name"] == "STSBenchmark"
 
     manifest = json.loads((results / "corpus" / "manifest.json").read_text())
     assert manifest["test_texts"]["STSBenchmark"]["dropped"] == manifest["counts"]["test_text"] >= 2
@@ -74,8 +76,8 @@ def test_a_whole_run_over_a_hub_that_breaks_downloads_and_offline_afterwards(roo
             assert not [value for value in private if value.encode() in content], path
 
     offline = NO_HUB | {"HF_HOME": str(tmp_path / "empty")}
-    assert "Nothing to be done" in snakemake(checkout, config=hub_config, hub=offline).stderr
-    again = snakemake(checkout, "--forcerun", "evaluate_baseline", config=hub_config, hub=offline)
+    assert planned(snakemake(checkout, "-n", *targets, config=hub_config, hub=offline)) == {}
+    again = snakemake(checkout, *targets, "--forcerun", "evaluate_baseline", config=hub_config, hub=offline)
     assert again.returncode == 0, again.stderr[-3000:]
 
 

@@ -41,5 +41,5 @@ def test_the_container_installs_the_lock_and_the_same_torch():
 def test_executor_plugins_of_the_profiles_are_in_the_lock():
     profiles = (REPOSITORY / "profiles").glob("*/profile.yaml")
     executors = {yaml.safe_load(path.read_text()).get("executor") for path in profiles} - {None}
-    assert executors == {"slurm", "cluster-generic"}
+    assert executors
     assert {f"snakemake-executor-plugin-{name}" for name in executors} <= {pin.partition("==")[0] for pin in PINS}

@@ -20,10 +20,6 @@ def asked(done) -> dict[str, dict[str, str]]:
     }
 
 
-def test_there_is_a_profile_for_each_kind_of_machine():
-    assert PROFILES == ["cluster-generic", "default", "local-gpu", "quickstart", "slurm"]
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_dry_run_of_each_profile_plans_all(tmp_path, teacher_folder, profile):
     checkout = copy_checkout(tmp_path / "checkout")

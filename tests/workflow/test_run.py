@@ -394,7 +394,8 @@ def test_the_same_inputs_give_the_same_bytes_on_one_core_and_on_two(finished, tm
     first, second = (c / "results" / RUN for c in (checkout, again))
     compared = [p for p in first.rglob("*") if p.suffix in {".parquet", ".npy", ".safetensors"}]
     compared = [p.relative_to(first) for p in compared if p.parts[len(first.parts)] in {"corpus", "teacher", "models"}]
-    assert len(compared) == 2 + 2 * 2 + 5  # embeddings are kept under the hash of what they follow from, too
+    names = {"00001.parquet", "00001.npy", "distilled", "pretrained", "born-again-1", "int8"}
+    assert names <= {p.name for p in compared} | {p.parent.name for p in compared}
     for path in compared:
         assert sha256(first / path) == sha256(second / path), path
 
