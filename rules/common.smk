@@ -40,7 +40,7 @@ SOURCES = "results/sources"
 # a prefix replaces Snakemake's own, which makes a failure before `| tee` a failure of the job; libraries' own bars
 # write into logs: a line every half minute is enough
 shell.prefix(
-    "set -euo pipefail; export TQDM_MININTERVAL=30 TRANSFORMERS_VERBOSITY=error HF_DATASETS_DISABLE_PROGRESS_BARS=1 "
+    "set -euo pipefail; export TQDM_MININTERVAL=30 HF_DATASETS_DISABLE_PROGRESS_BARS=1 "
     "HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_VERBOSITY=error PYTHONWARNINGS=ignore::FutureWarning; "
 )
 
@@ -73,10 +73,11 @@ CORPUS = corpus_sources(config)
 
 # what a model2vec folder holds at each stage
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
-DISTILLED_FILES = [*MODEL_FILES, "modules.json"]
+HASHES = ".sha256.json"
+DISTILLED_FILES = [*MODEL_FILES, "modules.json", HASHES]
 TRAINED_FILES = [*DISTILLED_FILES, "training.json"]
 DERIVED_FILES = [*DISTILLED_FILES, "derivation.json"]
-INT8_FILES = [*MODEL_FILES, "quantization.json"]
+INT8_FILES = [*MODEL_FILES, "quantization.json", HASHES]
 ONNX_FILES = ["model.onnx", "model_quantized.onnx", "onnx.json"]
 
 

@@ -15,6 +15,7 @@ rule distill:
         lib=library("distill"),
         teacher=source_path(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
+        checked="<results>/teacher/checked.json",
         vocabulary=vocabulary_file,
     output:
         multiext("<results>/models/{model}/distilled/", *DISTILLED_FILES),
@@ -24,7 +25,6 @@ rule distill:
         "<benchmarks>/distill/{model}.tsv"
     wildcard_constraints:
         model=any_of(TRAINED),
-    # before the embeddings, which cost more: a teacher that will not do fails here
     priority: 45
     conda:
         "../envs/pipeline.yaml"
@@ -38,8 +38,9 @@ rule distill:
         dimensions=model_setting("dimensions"),
         vocabulary=added_words,
     shell:
-        "python {input.script:q} --teacher {input.teacher:q} --dimensions {params.dimensions} {params.vocabulary:q}"
-        " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --teacher {input.teacher:q} --checked {input.checked:q}"
+        " --dimensions {params.dimensions} {params.vocabulary:q} --gpu {resources.gpu} --threads {threads}"
+        " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
 rule tokenlearn:

@@ -1,8 +1,37 @@
 # Teacher: sentence shards -> teacher embeddings, a job for each shard.
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet
-# makes  <results>/teacher/{shard}.npy     [rows, teacher's dimensions] float16, row i of sentence i
+# makes  <results>/teacher/checked.json    hashes of the teacher's files, once it was loaded and tried
+#        <results>/teacher/{shard}.npy     [rows, teacher's dimensions] float16, row i of sentence i
 #        <results>/teacher/{shard}.json    hashes of embeddings, sentences and teacher; settings, device and versions
+
+
+rule check_teacher:
+    """Load the teacher and try it, on the CPU, before a corpus is sampled for it."""
+    input:
+        script=script("check_teacher"),
+        lib=library("check_teacher"),
+        teacher=source_path(config["teacher"]["source"]),
+        teacher_files=files_of(config["teacher"]["source"]),
+    output:
+        "<results>/teacher/checked.json",
+    log:
+        "<logs>/check_teacher.log",
+    priority: 60
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(distillation_memory),
+        runtime=20,
+    params:
+        max_length=config["teacher"]["max_length"],
+        pooling=config["teacher"]["pooling"],
+        prompt=config["teacher"]["prompt"],
+    shell:
+        "python {input.script:q} --teacher {input.teacher:q} --max-length {params.max_length}"
+        " --pooling {params.pooling} --prompt={params.prompt:q} --threads {threads} --output {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule embed:
@@ -12,6 +41,7 @@ rule embed:
         lib=library("embed"),
         teacher=source_path(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
+        checked="<results>/teacher/checked.json",
         settings="<results>/corpus/settings.json",
         sentences=ancient("<results>/corpus/sentences/{shard}.parquet"),
     output:
@@ -35,5 +65,6 @@ rule embed:
         prompt=config["teacher"]["prompt"],
     shell:
         "python {input.script:q} --sentences {input.sentences:q} --teacher {input.teacher:q}"
-        " --max-length {params.max_length} --pooling {params.pooling} --prompt={params.prompt:q} --gpu {resources.gpu}"
-        " --threads {threads} --output {output.embeddings:q} 2>&1 | tee {log:q}"
+        " --checked {input.checked:q} --max-length {params.max_length} --pooling {params.pooling}"
+        " --prompt={params.prompt:q} --gpu {resources.gpu} --threads {threads}"
+        " --output {output.embeddings:q} 2>&1 | tee {log:q}"

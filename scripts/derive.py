@@ -18,7 +18,7 @@ from lib.device import device_name
 from lib.files import sha256, write_json
 from lib.progress import say
 from lib.shards import read_sample
-from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, tokenize, with_vectors
+from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from train import add_options, set_up, teacher_targets, train
 
 KMEANS_ROUNDS = 30
@@ -118,7 +118,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     recipe, device = set_up(args)
 
-    model, kept, training = load_static_model(args.model), None, {}
+    model, kept, training = load_stage(args.model), None, {}
     sentences, shards = read_sample(args.sentences, args.count)
     if args.dimensions:
         model, kept = reduce(model, sentences, args.dimensions)

@@ -7,16 +7,13 @@ import numpy as np
 import torch
 from model2vec import StaticModel
 from model2vec.distill import distill_from_model
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 from lib.command import InputError, run
 from lib.device import job_device
-from lib.model_folder import check_folder
+from lib.model_folder import check_folder, check_unchanged
 from lib.progress import say
 from lib.static_model import save_static_model
-
-logging.disable_progress_bar()
+from lib.transformer import load_transformer
 
 
 def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device: str) -> StaticModel:
@@ -36,8 +33,7 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
     """
     check_folder(folder, dimensions)
     # half precision, which a checkpoint may have, is emulated on most CPUs
-    model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+    model, tokenizer = load_transformer(folder, torch.float32)
     # model2vec would take the mean of an added word over the padding that some tokenizer.json ask for
     tokenizer.backend_tokenizer.no_padding()
     # model2vec would put zeros in their place
@@ -59,6 +55,7 @@ def main(argv: list[str]) -> None:
     """Distill one teacher into one static model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
+    parser.add_argument("--checked", type=Path, required=True, help="what check_teacher.py wrote down of it")
     parser.add_argument("--dimensions", type=int, required=True)
     parser.add_argument("--vocabulary", type=Path, help="a file with a word a line, added to the teacher's tokens")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
@@ -66,6 +63,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    check_unchanged(args.teacher, args.checked)
     words = args.vocabulary.read_text(encoding="utf-8").splitlines() if args.vocabulary else None
     device = job_device(args.gpu)
     model = distill(args.teacher, args.dimensions, words, device)

@@ -21,6 +21,7 @@ from lib import teacher as method
 from lib.command import InputError, run
 from lib.device import device_name, has_fast_bfloat16, job_device
 from lib.files import claim, read_json, remove, replacing, sha256, write_json
+from lib.model_folder import check_unchanged
 from lib.progress import progress, say
 from lib.shards import read_sentences
 from lib.teacher import POOLINGS, Teacher
@@ -37,12 +38,6 @@ def kept_folder(output: Path) -> Path:
 def key_of(settings: dict) -> str:
     """A name for all that decides what the embeddings are."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def teacher_hashes(folder: Path) -> dict[str, str]:
-    """The hashes of the files that a teacher is loaded from."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix in {".json", ".txt", ".model", ".safetensors"}]
-    return {path.name: sha256(path) for path in files}
 
 
 def is_whole(embeddings: Path) -> bool:
@@ -64,6 +59,7 @@ class HalfDone:
             self.done = np.load(self.list, allow_pickle=False)
             found = np.load(path, mmap_mode="r", allow_pickle=False)
             fits = self.done.shape == (rows,) and self.done.dtype == bool and found.shape == (rows, dimensions)
+            fits = fits and found.dtype == np.float16 and found.flags.c_contiguous
         except (OSError, ValueError, EOFError):
             fits = False
         if not fits:
@@ -130,6 +126,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard")
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
+    parser.add_argument("--checked", type=Path, required=True, help="what check_teacher.py wrote down of it")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--pooling", choices=POOLINGS, default="mean")
     parser.add_argument("--prompt", default="", help="is put before each sentence")
@@ -145,7 +142,7 @@ def main(argv: list[str]) -> None:
     settings = {"max_length": args.max_length, "pooling": args.pooling, "prompt": args.prompt}
     decides = settings | {
         "sentences": sha256(args.sentences),
-        "teacher": teacher_hashes(args.teacher),
+        "teacher": check_unchanged(args.teacher, args.checked),
         "device": device,
         "bfloat16": has_fast_bfloat16(device),
         "method": sha256(Path(method.__file__)),

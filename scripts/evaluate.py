@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 
 from lib.command import InputError, first_line, run
 from lib.device import has_fast_bfloat16, job_device
-from lib.files import remove, replacing, sha256, write_json
+from lib.files import check_hashes, remove, replacing, sha256, write_json
 from lib.model_folder import is_static_model
 from lib.progress import progress, say
 from lib.resample import average_precision, mean, resampled, spearman
@@ -63,21 +63,28 @@ class Encoder(AbsEncoder):
 def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray]:
     """The function that embeds texts: model2vec's for a static model, sentence-transformers' for a transformer.
 
-    A transformer's layers are in bfloat16 where the hardware has it, its pooling in float32.
+    A transformer's layers are in bfloat16 where the hardware has it, its pooling in float32. Texts are padded behind
+    their tokens, where no position and no first token moves.
 
     Raises:
-        InputError: the folder holds neither.
+        InputError: the folder holds neither, or not all of its weights.
     """
+    check_hashes(folder, required=False)
     if is_static_model(folder):
         return partial(load_static_model(folder).encode, use_multiprocessing=False)  # a job has the threads it asks for
     from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    from lib.transformer import load_whole
+
     try:
         model = SentenceTransformer(
             str(folder), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
         )
+        transformer = model[0].auto_model
+        load_whole(type(transformer), Path(transformer.name_or_path))  # of what is missing, the library tells no caller
+        model.tokenizer.padding_side = "right"
+    except InputError:
+        raise
     except Exception as error:  # each library raises its own kinds for a damaged file
         raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
     if has_fast_bfloat16(device):
@@ -118,6 +125,14 @@ def code_hash() -> str:
     modules = [Path(file) for file in (getattr(module, "__file__", None) for module in sys.modules.values()) if file]
     own = content_hash([Path(__file__), *sorted(path for path in modules if path.parent == here / "lib")])
     return own + "".join(importlib.metadata.version(name) for name in LIBRARIES)
+
+
+def is_whole(kept: Path) -> bool:
+    """Whether a kept score and its bootstrap are as they were written."""
+    try:
+        return kept.with_suffix(".sha256").read_text() == content_hash([kept, kept.with_suffix(".npy")])
+    except (OSError, ValueError):
+        return False
 
 
 def kept_path(folder: Path, data: Path, *parts: object) -> Path:
@@ -187,11 +202,13 @@ def score(task: AbsTask, encoder: Encoder, path: Path, seed: int) -> None:
     name, value = task.metadata.name, task_result.get_score()
     if not np.isfinite(value):
         raise InputError(f"task {name}: expected a score, found {value}; are its ratings, or its texts, all equal?")
-    obsolete = list(path.parent.glob(f"{glob.escape(name)}-{'?' * 16}.*"))
+    obsolete = [other for other in path.parent.glob(f"{glob.escape(name)}-{'?' * 16}.*") if other.stem != path.stem]
     with replacing(path.with_suffix(".npy")) as temporary, temporary.open("wb") as file:
         np.save(file, resample(task, task_result, predictions, seed))
     with replacing(path) as temporary:
         task_result.to_disk(temporary)
+    with replacing(path.with_suffix(".sha256")) as temporary:
+        temporary.write_text(content_hash([path, path.with_suffix(".npy")]))
     for other in obsolete:
         other.unlink()
     meta = encoder.mteb_model_meta
@@ -215,9 +232,11 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     device = job_device(args.gpu)
+    if args.revision != "baseline":
+        check_hashes(args.model)
     follows = [model_hash(args.model), code_hash(), args.name, args.revision]
     kept = {data: kept_path(args.kept, data, *follows, args.seed, args.custom.get(data.stem)) for data in args.tasks}
-    missing = [data for data, path in kept.items() if not path.exists()]
+    missing = [data for data, path in kept.items() if not is_whole(path)]
     failed: dict[str, str] = {}
     if missing:
         encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)

@@ -20,7 +20,7 @@ from lib.command import run
 from lib.files import replacing, sha256, write_json
 from lib.progress import say
 from lib.shards import read_sentences
-from lib.static_model import load_static_model
+from lib.static_model import load_stage
 from quantize import MOST_SENTENCES, cosines
 
 # transformers.js looks for these names in a folder onnx
@@ -92,7 +92,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:MOST_SENTENCES]
-    model = load_static_model(args.model)
+    model = load_stage(args.model)
     expected = model.encode(sentences)
     report: dict = {"sentences": len(sentences), "float32_sha256": sha256(args.model / "model.safetensors")}
     with replacing(args.output) as folder:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from lib.command import InputError, first_line, run
-from lib.files import replacing, sha256
+from lib.files import replacing, sha256, write_hashes
 from lib.progress import progress, say
 from lib.sources import Source, parse_source
 
@@ -179,6 +179,7 @@ def main(argv: list[str]) -> None:
             fetch_hub(source, args.repo_type, target)
         else:
             raise InputError(f"source {args.source!r}: a path: needs no fetching")
+        write_hashes(target)
 
 
 if __name__ == "__main__":

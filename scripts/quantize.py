@@ -11,7 +11,7 @@ from lib.command import InputError, run
 from lib.files import remove, sha256, write_json
 from lib.progress import say
 from lib.shards import read_sentences
-from lib.static_model import load_static_model, save_static_model
+from lib.static_model import load_stage, save_static_model
 
 ABSURD_CHANGE = 0.5
 MOST_SENTENCES = 10_000  # to measure the change on
@@ -38,9 +38,9 @@ def write_measured(source: Path, sentences: list[str], precision: str, output: P
     Raises:
         InputError: they turned by so much that the precision cannot be meant for this model.
     """
-    model = load_static_model(source)
+    model = load_stage(source)
     save_static_model(quantize(model, precision), output)
-    quantized = load_static_model(output)
+    quantized = load_stage(output)
     change = 1 - cosines(model.encode(sentences), quantized.encode(sentences))
     if not change.mean() < ABSURD_CHANGE:
         remove(output)

@@ -10,10 +10,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.command import InputError, run
-from lib.files import read_json, replacing, sha256
+from lib.files import check_hashes, read_json, replacing, sha256
 from lib.results import CATEGORIES, SPEED_HEADER, speed_lines, speed_text
 from lib.sources import parse_source
-from lib.static_model import check_hash
 from run_config import commit
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
@@ -220,7 +219,7 @@ def main(argv: list[str]) -> None:
     onnx = read_json(args.onnx / "onnx.json", ONNX_FILES)
     max_tokens = read_json(args.int8 / "config.json").get("max_length")
     for folder in (args.float32, args.float16, args.int8):
-        check_hash(folder)
+        check_hashes(folder)
     for precision, name in ONNX_FILES.items():
         if sha256(args.onnx / name) != onnx[precision]["sha256"]:
             raise InputError(f"{args.onnx / name}: damaged: it is not what onnx.json says; delete it to make it anew")

@@ -19,7 +19,7 @@ import torch
 
 from evaluate import load_embedder
 from lib.command import run
-from lib.files import write_json
+from lib.files import check_hashes, write_json
 from lib.progress import progress
 from lib.shards import read_sentences
 
@@ -150,6 +150,9 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:TEXTS]
     folders = dict(zip(args.names, args.models, strict=True))
+    for name, folder in folders.items():
+        if not name.endswith("/baseline"):
+            check_hashes(folder)
     loaded = loading(folders, sentences)
     rows = measure(folders, sentences, args.threads)
     versions = {name: importlib.metadata.version(name) for name in ("model2vec", "tokenizers", "numpy", "torch")}

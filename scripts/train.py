@@ -24,8 +24,8 @@ from lib.files import scratch, sha256, write_json
 from lib.held_out import held_out
 from lib.losses import contrastive_loss, similarity_loss
 from lib.progress import progress, say
-from lib.shards import RowsOnDisk, read_embeddings, read_sample, shard_path
-from lib.static_model import SENTENCES_AT_ONCE, load_static_model, save_static_model, tokenize, with_vectors
+from lib.shards import RowsOnDisk, each_shard, read_sample, shard_path
+from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from lib.table import Batch, SharedTable, Table, lay_out
 
 LAST_RATE = 1e-3  # of the learning rate, at the last step
@@ -166,11 +166,8 @@ def teacher_targets(
     """
     paths = [shard_path(folder, i, "npy") for i in range(shards)]
     total, products, seen = np.zeros(0), np.zeros(0), 0
-    for i, path in enumerate(paths):
-        part = read_embeddings(path, shard_path(sentences, i, "parquet"))[: count - seen]
-        if i and part.shape[1] != len(total):
-            wanted = f"{len(total)} dimensions, as the first shard's"
-            raise InputError(f"{path}: expected {wanted}, found {part.shape[1]}")
+    for i, shard in enumerate(each_shard(folder, sentences, shards)):
+        part = shard[: count - seen]
         total = part.sum(axis=0, dtype=np.float64) + (total if i else 0)
         if dimensions is not None:
             rows = part.astype(np.float32)
@@ -235,12 +232,12 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     recipe, device = set_up(args)
 
-    model = load_static_model(args.student)
+    model = load_stage(args.student)
     sentences, shards = read_sample(args.sentences, args.count)
     tokens, offsets = tokenize(model, sentences)
     with scratch(args.output.with_name(f"{args.output.name}.targets")) as path:
         if args.previous:
-            wanted = previous_targets(load_static_model(args.previous), sentences, path)
+            wanted = previous_targets(load_stage(args.previous), sentences, path)
         else:
             reduced = model.dim if recipe.loss == "contrastive" else None  # this loss compares with them directly
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)

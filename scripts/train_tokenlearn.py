@@ -16,8 +16,8 @@ from lib.command import InputError, run
 from lib.device import device_name, job_device
 from lib.files import sha256, write_json
 from lib.progress import say
-from lib.shards import read_embeddings, read_sample, shard_path
-from lib.static_model import load_static_model, save_static_model, with_vectors
+from lib.shards import each_shard, read_sample
+from lib.static_model import load_stage, save_static_model, with_vectors
 
 
 class Bar(tqdm):
@@ -78,10 +78,10 @@ def main(argv: list[str]) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = job_device(args.gpu)
 
-    model = load_static_model(args.student)
+    model = load_stage(args.student)
     sentences, shards = read_sample(args.sentences, args.count)
-    paths = [(shard_path(args.embeddings, i, "npy"), shard_path(args.sentences, i, "parquet")) for i in range(shards)]
-    embeddings = np.concatenate([read_embeddings(*pair) for pair in paths])[: args.count].astype(np.float32)
+    parts = list(each_shard(args.embeddings, args.sentences, shards))
+    embeddings = np.concatenate(parts)[: args.count].astype(np.float32)
     start = time.monotonic()
     save_static_model(train_tokenlearn(model, sentences, embeddings, args.seed, device), args.output)
     report = {

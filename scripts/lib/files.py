@@ -14,6 +14,8 @@ from typing import IO, Any
 
 from lib.command import InputError, is_running
 
+HASHES = ".sha256.json"
+
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
@@ -35,6 +37,14 @@ def scratch(target: Path) -> Iterator[Path]:
         remove(temporary)
 
 
+def sync(path: Path) -> None:
+    """Let a file, or all in a folder, be on disk: a power cut may leave a renamed file empty that is not."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as content:
+                os.fsync(content.fileno())
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds, remove it when not.
@@ -44,6 +54,7 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     with scratch(target) as temporary:
         yield temporary
+        sync(temporary)
         if temporary.is_dir():
             remove(target)
         temporary.replace(target)
@@ -87,6 +98,31 @@ def sha256(path: Path) -> str:
         return hashlib.sha256(listing.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_hashes(folder: Path) -> None:
+    """Write down the hashes of a folder's files, for those who read them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != HASHES)
+    write_json(folder / HASHES, {path.relative_to(folder).as_posix(): sha256(path) for path in files})
+
+
+def check_hashes(folder: Path, required: bool = True) -> None:
+    """Compare a folder's files with the hashes that were written down when it was made.
+
+    Args:
+        folder: what ``write_hashes`` was given.
+        required: whether they must have been; a user's own folder has none.
+
+    Raises:
+        InputError: a file is gone or is another, or the hashes are gone.
+    """
+    if not required and not (folder / HASHES).exists():
+        return
+    if not (folder / HASHES).exists():
+        raise InputError(f"{folder}: expected {HASHES}, the hashes of its files, found none; delete it to make it anew")
+    for name, expected in read_json(folder / HASHES).items():
+        if not (folder / name).is_file() or sha256(folder / name) != expected:
+            raise InputError(f"{folder / name}: damaged: it is not as {HASHES} says; delete {folder} to make it anew")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from lib.command import InputError
-from lib.files import read_json
+from lib.files import read_json, sha256
 
-HIDDEN_SIZE = ["hidden_size", "dim"]  # the latter is DistilBERT's
+HIDDEN_SIZE = ["hidden_size", "dim", "n_embd", "d_model"]  # the latter are DistilBERT's, GPT-2's and T5's
 
 
 def check_folder(folder: Path, dimensions: int = 1) -> int:
@@ -27,6 +27,26 @@ def check_folder(folder: Path, dimensions: int = 1) -> int:
     if dimensions > size:
         raise InputError(f"dimensions: {dimensions} asked for, expected at most the {size} of the teacher {folder}")
     return size
+
+
+def teacher_hashes(folder: Path) -> dict[str, str]:
+    """The hashes of the files that a teacher is loaded from."""
+    endings = {".json", ".txt", ".model", ".safetensors"}
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in endings and not path.name.startswith(".")]
+    return {path.name: sha256(path) for path in files}
+
+
+def check_unchanged(folder: Path, checked: Path) -> dict[str, str]:
+    """Compare a teacher's files with what ``check_teacher.py`` wrote down; return their hashes.
+
+    Raises:
+        InputError: one is another, or is gone or new.
+    """
+    expected, files = read_json(checked, ["files"])["files"], teacher_hashes(folder)
+    for name in sorted(expected.keys() | files.keys()):
+        if expected.get(name) != files.get(name):
+            raise InputError(f"teacher {folder}: {name} is not as it was when {checked} was written")
+    return files
 
 
 def is_static_model(folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """Sentence shards and the teacher's embeddings of them, read and checked."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,20 @@ import polars
 from lib.command import InputError, first_line
 from lib.files import read_json, sha256
 
+MADE_BY = ["dimensions", "teacher_sha256", "max_length", "pooling", "prompt"]
+
 
 def read_sentences(shard: Path) -> list[str]:
-    """Read a sentence shard, and compare it with the hash in the sample's ``manifest.json``, where there is one.
+    """Read a sentence shard, and compare it with the hash in the sample's ``manifest.json``.
 
     Raises:
         InputError: the file is damaged, not the manifest's, empty, has no text column, or a row has no text.
     """
     manifest = shard.parents[1] / "manifest.json"
     try:
-        if manifest.exists() and read_json(manifest, ["shards"])["shards"].get(shard.name) != sha256(shard):
+        if not manifest.exists():
+            raise InputError(f"{shard}: expected its hash in {manifest}, found no such file; delete it to make it anew")
+        if read_json(manifest, ["shards"])["shards"].get(shard.name) != sha256(shard):
             raise InputError(f"{shard}: damaged: it is not as {manifest} says; delete it to make it anew")
         sentences = polars.read_parquet(shard)["text"].to_list()
     except (polars.exceptions.PolarsError, OSError) as error:
@@ -59,7 +64,7 @@ def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
     Raises:
         InputError: the file is damaged or of other sentences, or a row is not finite.
     """
-    written = read_json(shard.with_suffix(".json"), ["sha256", "sentences_sha256", "rows"])
+    written = read_json(shard.with_suffix(".json"), ["sha256", "sentences_sha256", "rows", "dimensions"])
     if written["sentences_sha256"] != sha256(sentences):
         raise InputError(f"{shard}: its embeddings are of other sentences than {sentences}; delete it to make it anew")
     try:
@@ -68,14 +73,40 @@ def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
         embeddings = np.load(shard, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{shard}: expected a whole npy file, found {first_line(error)}") from error
-    if embeddings.ndim != 2 or len(embeddings) != written["rows"]:
-        raise InputError(
-            f"{shard}: expected {written['rows']} rows, a sentence each, found the shape {embeddings.shape}"
-        )
+    if embeddings.dtype.str != "<f2" or not embeddings.flags.c_contiguous:
+        order = "row" if embeddings.flags.c_contiguous else "column"
+        raise InputError(f"{shard}: expected little-endian float16 row by row, found {embeddings.dtype.str} by {order}")
+    shape = (written["rows"], written["dimensions"])
+    if embeddings.shape != shape:
+        raise InputError(f"{shard}: expected the shape {shape}, found {embeddings.shape}")
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
         raise InputError(f"{shard}: row {bad[0]}: expected a finite embedding, found another")
     return embeddings
+
+
+def each_shard(embeddings: Path, sentences: Path, count: int) -> Iterator[np.ndarray]:
+    """Read shards of embeddings in turn, all of one teacher, as ``read_embeddings`` does.
+
+    Args:
+        embeddings: the folder of the npy files.
+        sentences: the folder of the parquet files.
+        count: how many, from the first on.
+
+    Raises:
+        InputError: a shard is damaged, of other sentences, or of another teacher than the first.
+    """
+    first: dict = {}
+    for number in range(count):
+        shard = shard_path(embeddings, number, "npy")
+        rows = read_embeddings(shard, shard_path(sentences, number, "parquet"))
+        about = read_json(shard.with_suffix(".json"), MADE_BY)
+        first = first or about
+        for key in MADE_BY:
+            if about[key] != first[key]:
+                wanted = f"{key} {first[key]!r}, as of the first shard"
+                raise InputError(f"{shard}: expected {wanted}, found {about[key]!r}; delete it to make it anew")
+        yield rows
 
 
 class RowsOnDisk:
@@ -88,7 +119,7 @@ class RowsOnDisk:
         """Take the rows of files of the same dtype and width.
 
         Args:
-            paths: npy files, ``[rows, width]``.
+            paths: npy files, ``[rows, width]``, written row by row.
             mean: is subtracted, ``[width]``.
             directions: what is left is projected on these columns, ``[width, dimensions]``.
         """
@@ -96,6 +127,9 @@ class RowsOnDisk:
         self.mean = None if mean is None else mean.astype(np.float32)
         self.directions = None if directions is None else directions.astype(np.float32)
         arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        for path, array in zip(paths, arrays, strict=True):
+            if (array.dtype, array.shape[1:]) != (arrays[0].dtype, arrays[0].shape[1:]) or not array.flags.c_contiguous:
+                raise InputError(f"{path}: expected rows like those of {paths[0]}, found {array.dtype} {array.shape}")
         self.starts = np.cumsum([0, *map(len, arrays)])
         self.offsets = [array.offset for array in arrays]
         self.dtype = arrays[0].dtype
@@ -118,7 +152,8 @@ class RowsOnDisk:
                 where = (self.offsets[part] + stride * (rows[places] - self.starts[part])).tolist()
                 with path.open("rb", buffering=0) as file:
                     for place, position in zip(places.tolist(), where, strict=True):
-                        os.preadv(file.fileno(), [found[place]], position)
+                        if os.preadv(file.fileno(), [found[place]], position) != stride:
+                            raise InputError(f"{path}: expected {stride} bytes at {position}, found its end")
         if self.mean is not None:
             found = found.astype(np.float32) - self.mean
         return found if self.directions is None else found @ self.directions

@@ -9,11 +9,11 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from lib.command import InputError, first_line
-from lib.files import read_json, replacing, sha256
+from lib.files import check_hashes, replacing, write_hashes
 
 SENTENCES_AT_ONCE = 10_000
 
-# how a model was made, each with the hash of its weights
+# how a model was made
 REPORTS = ["training.json", "derivation.json", "quantization.json"]
 
 
@@ -21,9 +21,9 @@ def load_static_model(folder: Path) -> StaticModel:
     """Load a static model: a model2vec folder, or the weights and tokenizer that the wordllama package ships.
 
     Raises:
-        InputError: the folder holds neither, a file in it is damaged, or a vector is not finite.
+        InputError: the folder holds neither, a file in it is not as it was made, or a vector is not finite.
     """
-    check_hash(Path(folder))
+    check_hashes(Path(folder), required=False)
     model = read_static_model(Path(folder))
     bad = np.flatnonzero(~np.isfinite(model.embedding).all(axis=1))
     if len(bad):
@@ -31,19 +31,14 @@ def load_static_model(folder: Path) -> StaticModel:
     return model
 
 
-def check_hash(folder: Path) -> None:
-    """Compare the weights with what was written down when they were made, where it was.
+def load_stage(folder: Path) -> StaticModel:
+    """Load a static model that this pipeline made.
 
     Raises:
-        InputError: they are others.
+        InputError: a file in it is not as it was made.
     """
-    for name in REPORTS:
-        if (folder / name).exists() and (folder / "model.safetensors").exists():
-            expected = read_json(folder / name, ["model_sha256"])["model_sha256"]
-            if sha256(folder / "model.safetensors") != expected:
-                raise InputError(
-                    f"model {folder}: damaged: its weights are not those of {name}; delete it to make it anew"
-                )
+    check_hashes(Path(folder))
+    return load_static_model(folder)
 
 
 def read_static_model(folder: Path) -> StaticModel:
@@ -82,6 +77,7 @@ def save_static_model(model: StaticModel, folder: Path) -> None:
             (temporary / "modules.json").unlink()
         # safetensors makes files that only their owner reads; a group shares its results
         (temporary / "model.safetensors").chmod((temporary / "config.json").stat().st_mode)
+        write_hashes(temporary)
 
 
 def with_vectors(model: StaticModel, vectors: np.ndarray, weights: np.ndarray | None = None) -> StaticModel:

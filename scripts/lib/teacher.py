@@ -8,22 +8,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 from lib.ahead import ahead
 from lib.command import InputError, first_line
 from lib.device import has_fast_bfloat16
-from lib.model_folder import check_folder
 from lib.progress import say
+from lib.transformer import load_transformer, positions_of
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 SENTENCES_AT_ONCE = 32768  # are sorted by length together, while the next ones are tokenized
 EVEN = 0.125  # of a batch, from which on it holds sentences of one length alone
 OUT_OF_MEMORY = "can't allocate memory", "could not create a primitive"  # as PyTorch says it on the CPU, and oneDNN
+LEAST_COSINE = 0.99  # of the vectors of one text that is padded in another way, in bfloat16 too
 POOLINGS = ["mean", "mean-with-special", "cls", "last"]
-logging.set_verbosity_error()
-logging.disable_progress_bar()
 
 
 class Tokens(NamedTuple):
@@ -48,33 +45,54 @@ class Teacher:
             prompt: is put before each sentence; its tokens are averaged too, as sentence-transformers does.
 
         Raises:
-            InputError: the folder is no transformer with safetensors weights, reads fewer tokens, or gives a vector
+            InputError: the folder is no transformer with all of its weights, reads fewer tokens, or gives a vector
                 that is not finite or not of its hidden size.
         """
-        self.hidden_size = check_folder(folder)
         dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
-            self.model = AutoModel.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa"
-            )
-        except Exception as error:  # each library raises its own kinds for a damaged file
-            raise InputError(f"teacher {folder}: cannot be loaded: {first_line(error)}") from error
-        positions = getattr(self.model.config, "max_position_embeddings", None)
+        self.model, self.tokenizer = load_transformer(folder, dtype)
+        self.hidden_size = self.model.config.hidden_size
+        positions = positions_of(self.model)
         if positions is not None and max_length > positions:
             raise InputError(f"teacher.max_length: {max_length}, expected at most the teacher's {positions} positions")
         self.model = self.model.to(device).eval()
         self.tokenizer.backend_tokenizer.enable_truncation(max_length)
         self.tokenizer.backend_tokenizer.no_padding()
+        self.max_length = max_length
         self.pooling = pooling
         self.device = device
         self.prompt = prompt
         self.tokens_per_batch = TOKENS_PER_BATCH[device]
-        ((_, vectors),) = self.embed(["a sentence"])
-        if vectors.shape[1] != self.hidden_size or not np.isfinite(vectors).all():
+        self.check(folder)
+
+    def check(self, folder: Path) -> None:
+        """Embed a short text alone and beside a longer one, and a text as long as can be.
+
+        Raises:
+            InputError: it fails, gives other than finite vectors of the hidden size, or padding changes a vector.
+        """
+        texts = ["a sentence", "a sentence of a few more words", "word " * self.max_length]
+        vectors = np.zeros((len(texts), self.hidden_size), np.float32)
+        try:
+            ((_, alone),) = self.embed(texts[:1])
+            for rows, values in self.embed(texts):
+                vectors[rows] = values
+        except InputError:
+            raise
+        except Exception as error:  # a model that cannot read what its config promises fails in its own way
             raise InputError(
-                f"teacher {folder}: expected {self.hidden_size} finite numbers as a sentence's embedding, "
-                f"found {np.isfinite(vectors).sum()} of {vectors.shape[1]}"
+                f"teacher {folder}: expected vectors of texts of up to {self.max_length} tokens, "
+                f"found {type(error).__name__}: {first_line(error)}"
+            ) from error
+        if not np.isfinite(vectors).all():
+            raise InputError(
+                f"teacher {folder}: expected {self.hidden_size} finite numbers as a text's embedding, "
+                f"found {np.isfinite(vectors[0]).sum()} of {self.hidden_size}"
+            )
+        cosine = alone[0] @ vectors[0] / np.maximum(np.linalg.norm(alone[0]) * np.linalg.norm(vectors[0]), 1e-12)
+        if vectors[0].any() and cosine < LEAST_COSINE:
+            raise InputError(
+                f"teacher {folder}: expected the same vector of a text alone and beside a longer one, "
+                f"found a cosine of {cosine:.3f}: it reads the padding"
             )
 
     def tokenize(self, sentences: list[str]) -> Tokens:

@@ -8,13 +8,22 @@ import pyarrow
 
 import distill
 from lib.files import sha256, write_json
+from lib.model_folder import teacher_hashes
 from lib.task_data import write_splits
 
 
 def write_shard(path: Path, sentences: list[str]) -> Path:
-    """Write a sentence shard as ``sentences.py`` does."""
+    """Write a sentence shard as ``sentences.py`` does, and its hash into the manifest beside its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     polars.DataFrame({"text": sentences}).write_parquet(path)
+    hashes = {shard.name: sha256(shard) for shard in path.parent.glob("*.parquet")}
+    write_json(path.parents[1] / "manifest.json", {"shards": hashes})
+    return path
+
+
+def write_checked(path: Path, teacher: Path) -> Path:
+    """Write the hashes of a teacher's files as ``check_teacher.py`` does."""
+    write_json(path, {"files": teacher_hashes(teacher)})
     return path
 
 
@@ -23,7 +32,9 @@ def write_embeddings(sentences: Path, embeddings: np.ndarray) -> Path:
     path = sentences.with_suffix(".npy")
     np.save(path, embeddings.astype(np.float16))
     hashes = {"sha256": sha256(path), "sentences_sha256": sha256(sentences)}
-    write_json(path.with_suffix(".json"), hashes | {"rows": len(embeddings), "dimensions": embeddings.shape[1]})
+    teacher = {"teacher_sha256": "", "max_length": 64, "pooling": "mean", "prompt": ""}
+    shape = {"rows": len(embeddings), "dimensions": embeddings.shape[1]}
+    write_json(path.with_suffix(".json"), hashes | shape | teacher)
     return path
 
 
@@ -35,7 +46,16 @@ def write_task(path: Path, subset: str = "default", **splits: dict[str, list]) -
     return path
 
 
+def embed_shard(sentences: Path, teacher: Path, output: Path, *more: str) -> list[str]:
+    """The command line that embeds a shard."""
+    checked = write_checked(output.parent / "checked.json", teacher)
+    command = ["--sentences", sentences, "--teacher", teacher, "--checked", checked, "--output", output, *more]
+    return [str(part) for part in command]
+
+
 def distilled(teacher: Path, folder: Path, dimensions: int = 16) -> Path:
     """Distill the teacher into a static model folder."""
-    distill.main(["--teacher", str(teacher), "--dimensions", str(dimensions), "--output", str(folder)])
+    checked = write_checked(folder.with_suffix(".checked.json"), teacher)
+    command = ["--teacher", teacher, "--checked", checked, "--dimensions", dimensions, "--output", folder]
+    distill.main([str(part) for part in command])
     return folder

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers import write_checked
 from safetensors.numpy import load_file, save_file
 
 import distill
@@ -29,8 +30,9 @@ def test_added_words_do_not_depend_on_the_padding_of_the_teachers_tokenizer(teac
     vectors = []
     for teacher in [teacher_folder, padded]:
         output = tmp_path / f"{teacher.name}-distilled"
-        argv = ["--teacher", teacher, "--dimensions", 16, "--vocabulary", words, "--output", output]
-        distill.main([str(part) for part in argv])
+        checked = write_checked(tmp_path / "checked.json", teacher)
+        argv = ["--teacher", teacher, "--checked", checked, "--dimensions", 16, "--vocabulary", words]
+        distill.main([str(part) for part in [*argv, "--output", output]])
         model = load_static_model(output)
         assert {"boathouse", "fieldboat"} <= set(model.tokens)
         vectors.append(model.embedding)

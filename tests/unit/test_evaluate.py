@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 import evaluate
 from lib.command import InputError
+from lib.files import HASHES
 from lib.static_model import load_static_model
 from lib.tasks import mteb_task, read_data, write_data
 
@@ -134,7 +135,34 @@ def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
     third = scores(other, out, {"A": "STS"}, three[0], kept=kept)
     assert second["A"] == pytest.approx(-first["A"])
     assert third["A"] not in (first["A"], second["A"])
-    assert sorted(path.suffix for path in kept.iterdir()) == [".json", ".npy"]
+    assert sorted(path.suffix for path in kept.iterdir()) == [".json", ".npy", ".sha256"]
+
+
+@pytest.mark.parametrize("ending", [".json", ".npy", ".sha256"])
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-1], lambda content: None])
+def test_a_kept_score_that_is_damaged_or_gone_is_scored_again(model_folder, tmp_path, three, ending, damage):
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    first = scores(model_folder, out, {"A": "STS"}, three[0], kept=kept)
+    resampled = (tmp_path / "out.parquet").read_bytes()
+    (path,) = kept.glob(f"*{ending}")
+    content = damage(path.read_bytes())
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    shutil.rmtree(out)
+    (tmp_path / "out.parquet").unlink()
+    assert scores(model_folder, out, {"A": "STS"}, three[0], kept=kept) == first
+    assert (tmp_path / "out.parquet").read_bytes() == resampled
+
+
+def test_a_stage_that_is_not_as_it_was_made_is_not_scored(model_folder, tmp_path, three):
+    damaged = shutil.copytree(model_folder, tmp_path / "damaged")
+    (damaged / "config.json").write_text((damaged / "config.json").read_text().replace("true", "false"))
+    with pytest.raises(InputError, match=r"config\.json: damaged"):
+        scores(damaged, tmp_path / "out", {"A": "STS"}, three[0])
+    (damaged / HASHES).unlink()
+    with pytest.raises(InputError, match=HASHES):
+        scores(damaged, tmp_path / "out", {"A": "STS"}, three[0])
 
 
 def test_reports_in_a_models_folder_are_no_part_of_its_hash(model_folder, tmp_path):

@@ -26,7 +26,7 @@ def exported(request, teacher_folder, sentences, tmp_path_factory):
         model = load_static_model(folder)
         save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), root / "clustered")
         folder = root / "clustered"
-    shard = write_shard(root / "00000.parquet", sentences)
+    shard = write_shard(root / "sentences" / "00000.parquet", sentences)
     for name in ["onnx", "again"]:
         export_onnx.main(["--model", str(folder), "--sentences", str(shard), "--output", str(root / name)])
     return folder, root

@@ -5,7 +5,7 @@ import resource
 from contextlib import contextmanager
 
 import pytest
-from helpers import distilled, write_shard
+from helpers import distilled, write_checked, write_shard
 
 import distill
 import embed
@@ -30,8 +30,9 @@ def full_disk():
 @pytest.fixture
 def commands(teacher_folder, sentences, tmp_path):
     """The command lines of scripts without their outputs, and the options of these."""
-    shard = write_shard(tmp_path / "in" / "00000.parquet", sentences)
+    shard = write_shard(tmp_path / "in" / "sentences" / "00000.parquet", sentences)
     model = distilled(teacher_folder, tmp_path / "in" / "model")
+    teacher = ["--teacher", teacher_folder, "--checked", write_checked(tmp_path / "checked.json", teacher_folder)]
     texts = tmp_path / "in" / "texts"
     texts.mkdir()
     (texts / "a.txt").write_text("\n\n".join(sentences))
@@ -43,10 +44,10 @@ def commands(teacher_folder, sentences, tmp_path):
         ),
         "embed": (
             embed,
-            ["--sentences", shard, "--teacher", teacher_folder, "--max-length", 64],
+            ["--sentences", shard, *teacher, "--max-length", 64],
             {"--output": "teacher/00000.npy"},
         ),
-        "distill": (distill, ["--teacher", teacher_folder, "--dimensions", 16], {"--output": "model"}),
+        "distill": (distill, [*teacher, "--dimensions", 16], {"--output": "model"}),
         "quantize": (
             quantize,
             ["--model", model, "--sentences", shard],

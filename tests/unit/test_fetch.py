@@ -13,7 +13,7 @@ import pytest
 
 import fetch
 from lib.command import InputError
-from lib.files import sha256
+from lib.files import HASHES, check_hashes, sha256
 from lib.sources import parse_source
 
 FILES = {"tiny/data/a.txt": b"one", "tiny/data/sub/b.txt": b"two", "tiny/database/c.txt": b"three"}
@@ -82,7 +82,9 @@ def fetched(tmp_path, source: str) -> dict[str, bytes]:
     output = tmp_path / "out" / "folder"
     fetch.main(["--source", source, "--output", str(output)])
     assert list(output.parent.iterdir()) == [output]
-    return {p.relative_to(output).as_posix(): p.read_bytes() for p in output.rglob("*") if p.is_file()}
+    check_hashes(output)
+    files = (path for path in output.rglob("*") if path.is_file() and path.name != HASHES)
+    return {path.relative_to(output).as_posix(): path.read_bytes() for path in files}
 
 
 def refused(tmp_path, source: str, words: str) -> None:

@@ -61,7 +61,8 @@ def folder(teacher_folder, sentences, tmp_path_factory):
     """A release folder without its card."""
     folder = tmp_path_factory.mktemp("release") / "m"
     distilled(teacher_folder, folder)
-    model, shard = ["--model", str(folder)], ["--sentences", str(write_shard(folder.parent / "a.parquet", sentences))]
+    path = write_shard(folder.parent / "sentences" / "a.parquet", sentences)
+    model, shard = ["--model", str(folder)], ["--sentences", str(path)]
     quantize.main([*model, *shard, "--int8", str(folder / "int8"), "--float16", str(folder / "float16")])
     export_onnx.main([*model, *shard, "--output", str(folder / "onnx")])
     return folder

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 import quantize
 from lib.command import InputError
+from lib.files import write_hashes
 from lib.static_model import load_static_model
 
 
@@ -19,7 +20,7 @@ def model_folder(teacher_folder, tmp_path_factory):
 
 
 def run(model_folder, sentences, tmp_path):
-    shard = write_shard(tmp_path / "00000.parquet", sentences)
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences)
     output = tmp_path / "int8"
     command = ["--model", model_folder, "--sentences", shard, "--int8", output, "--float16", tmp_path / "float16"]
     quantize.main([str(part) for part in command])
@@ -41,6 +42,7 @@ def test_a_vector_that_is_not_finite_is_refused(model_folder, sentences, tmp_pat
     weights = load_file(damaged / "model.safetensors")
     weights["embeddings"][7, 3] = np.nan
     save_file(weights, damaged / "model.safetensors")
+    write_hashes(damaged)
     with pytest.raises(InputError, match=r"damaged: row 7: expected a finite vector"):
         run(damaged, sentences, tmp_path)
     assert not (tmp_path / "int8").exists()

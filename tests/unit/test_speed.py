@@ -33,7 +33,7 @@ def test_each_model_is_measured_with_one_thread_and_with_all_on_short_and_long_t
 ):
     monkeypatch.setattr(speed, "SECONDS", 0.001)
     folders = {"m/int8": distilled(teacher_folder, tmp_path / "m"), "peer/baseline": teacher_folder}
-    found = measured(folders, write_shard(tmp_path / "00000.parquet", sentences), tmp_path / "speed.json")
+    found = measured(folders, write_shard(tmp_path / "sentences" / "00000.parquet", sentences), tmp_path / "speed.json")
     assert [(row["model"], row["threads"], row["texts"]) for row in found["rows"]] == [
         (model, count, length) for count in (1, 2) for length in ("short", "long") for model in folders
     ]
@@ -84,5 +84,6 @@ def test_a_models_memory_is_that_of_its_vectors(teacher_folder, tmp_path):
 
 
 def test_a_shard_without_sentences_is_named(teacher_folder, tmp_path):
+    shard = write_shard(tmp_path / "sentences" / "empty.parquet", [])
     with pytest.raises(InputError, match=r"empty\.parquet: expected sentences, found none"):
-        measured({"peer": teacher_folder}, write_shard(tmp_path / "empty.parquet", []), tmp_path / "speed.json")
+        measured({"peer/baseline": teacher_folder}, shard, tmp_path / "speed.json")

@@ -364,7 +364,7 @@ def test_losses_are_shown_over_whole_epochs(family, tmp_path):
 
 def released(made, model, sentences, most_lost=0.1):
     """The release folder ``path/to/m`` of a float32 model."""
-    shard = write_shard(made / "00000.parquet", sentences)
+    shard = write_shard(made / "sentences" / "00000.parquet", sentences)
     folders = {"int8": made / "int8", "float16": made / "float16"}
     makes = [str(part) for name, folder in folders.items() for part in (f"--{name}", folder)]
     quantize.main(["--model", str(model), "--sentences", str(shard), *makes])

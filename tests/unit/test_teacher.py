@@ -1,6 +1,7 @@
 """The teacher's embeddings, the check before the work, and the shards of embeddings."""
 
 import json
+import os
 import random
 import re
 import shutil
@@ -10,18 +11,21 @@ import time
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 import torch
-from helpers import distilled, write_embeddings, write_shard
+from helpers import distilled, embed_shard, write_embeddings, write_shard
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel
 
+import check_teacher
+import distill
 import embed
 from lib.command import InputError
 from lib.device import has_fast_bfloat16
 from lib.files import sha256
-from lib.model_folder import check_folder
-from lib.shards import read_embeddings, read_sentences
+from lib.model_folder import check_folder, check_unchanged, teacher_hashes
+from lib.shards import RowsOnDisk, read_embeddings, read_sentences
 from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher
 
 MAX_LENGTH = 32
@@ -108,6 +112,7 @@ torch.cpu._is_avx512_bf16_supported = lambda: {}
 OUT_OF_MEMORY = """
 import resource, sys
 import numpy as np
+import polars
 from lib.teacher import Teacher
 
 class Limited(Teacher):
@@ -191,19 +196,17 @@ def test_more_tokens_than_the_teacher_reads_are_refused(teacher_folder):
 def test_a_teacher_of_no_numbers_is_refused(copied, tmp_path, sentences):
     weights = load_file(copied / "model.safetensors")
     save_file({name: torch.full_like(w, float("nan")) for name, w in weights.items()}, copied / "model.safetensors")
-    shard, output = write_shard(tmp_path / "00000.parquet", sentences[:5]), tmp_path / "00000.npy"
-    with pytest.raises(InputError, match="expected 32 finite numbers as a sentence's embedding, found 0 of 32"):
-        embed.main(["--sentences", str(shard), "--teacher", str(copied), "--max-length", "32", "--output", str(output)])
+    shard, output = write_shard(tmp_path / "sentences" / "00000.parquet", sentences[:5]), tmp_path / "00000.npy"
+    with pytest.raises(InputError, match=r"expected 32 finite numbers .* found 0 of 32"):
+        embed.main(embed_shard(shard, copied, output, "--max-length", "32"))
     assert not output.exists()
 
 
 @pytest.mark.usefixtures("precision")
 def test_embed_writes_a_row_of_float16_for_each_sentence(teacher_folder, tmp_path, sentences):
-    shard = write_shard(tmp_path / "00000.parquet", sentences[:50])
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences[:50])
     output = tmp_path / "out" / "00000.npy"
-    embed.main(
-        ["--sentences", str(shard), "--teacher", str(teacher_folder), "--max-length", "64", "--output", str(output)]
-    )
+    embed.main(embed_shard(shard, teacher_folder, output, "--max-length", "64"))
     found = np.load(output)
     assert found.dtype == np.float16 and found.shape == (50, 32)
     assert cosine(found, naive(teacher_folder, sentences[:50], "mean")).min() >= 0.999
@@ -222,26 +225,24 @@ def test_an_embedding_too_large_for_float16_is_refused_by_its_row(tmp_path):
 
 
 def test_a_damaged_shard_of_sentences_is_named(teacher_folder, tmp_path, sentences):
-    shard = write_shard(tmp_path / "bad.parquet", sentences)
+    shard = write_shard(tmp_path / "sentences" / "bad.parquet", sentences)
     shard.write_bytes(shard.read_bytes()[:-50])
     output = tmp_path / "bad.npy"
-    with pytest.raises(InputError, match=r"bad\.parquet: expected a parquet file"):
-        embed.main(
-            ["--sentences", str(shard), "--teacher", str(teacher_folder), "--max-length", "64", "--output", str(output)]
-        )
+    with pytest.raises(InputError, match=r"bad\.parquet: damaged"):
+        embed.main(embed_shard(shard, teacher_folder, output, "--max-length", "64"))
     assert not output.exists()
 
 
 def test_an_empty_shard_of_sentences_is_named(tmp_path):
     with pytest.raises(InputError, match=r"0\.parquet: expected sentences, found none"):
-        read_sentences(write_shard(tmp_path / "0.parquet", []))
+        read_sentences(write_shard(tmp_path / "sentences" / "0.parquet", []))
 
 
 def test_embeddings_that_are_damaged_or_of_other_sentences_are_named(tmp_path):
-    shard = write_shard(tmp_path / "0.parquet", ["one", "two", "three"])
+    shard = write_shard(tmp_path / "sentences" / "0.parquet", ["one", "two", "three"])
     path = write_embeddings(shard, np.arange(6, dtype=np.float16).reshape(3, 2))
     assert read_embeddings(path, shard).tolist() == [[0, 1], [2, 3], [4, 5]]
-    other = write_shard(tmp_path / "1.parquet", ["four", "five", "six"])
+    other = write_shard(tmp_path / "sentences" / "1.parquet", ["four", "five", "six"])
     with pytest.raises(InputError, match=r"0\.npy: its embeddings are of other sentences than .*1\.parquet; delete it"):
         read_embeddings(path, other)
     whole = path.read_bytes()
@@ -251,29 +252,93 @@ def test_embeddings_that_are_damaged_or_of_other_sentences_are_named(tmp_path):
             read_embeddings(path, shard)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [lambda rows: rows.astype(np.float32), lambda rows: rows.astype(">f2"), np.asfortranarray],
+    ids=["float32", "big-endian", "column by column"],
+)
+def test_embeddings_of_another_type_or_order_are_refused(tmp_path, other):
+    shard = write_shard(tmp_path / "sentences" / "0.parquet", ["one", "two", "three"])
+    path = write_embeddings(shard, np.arange(6).reshape(3, 2))
+    np.save(path, other(np.load(path)))
+    path.with_suffix(".json").write_text(
+        json.dumps(json.loads(path.with_suffix(".json").read_text()) | {"sha256": sha256(path)})
+    )
+    with pytest.raises(InputError, match=r"0\.npy"):
+        read_embeddings(path, shard)
+
+
+def test_rows_that_a_file_no_longer_has_are_an_error(tmp_path):
+    for i in range(2):
+        np.save(tmp_path / f"{i}.npy", np.full((10, 8), i, np.float16))
+    rows = RowsOnDisk([tmp_path / "0.npy", tmp_path / "1.npy"])
+    assert rows[np.array([19, 0])].tolist() == [[1] * 8, [0] * 8]
+    os.truncate(tmp_path / "1.npy", os.path.getsize(tmp_path / "1.npy") - 1)
+    assert rows[np.array([18, 0])].tolist() == [[1] * 8, [0] * 8]
+    with pytest.raises(InputError, match=r"1\.npy"):
+        rows[np.array([19, 0])]
+
+
+@pytest.mark.parametrize("other", [np.ones((4, 8), np.float32), np.ones((4, 7), np.float16), np.ones((8, 4)).T])
+def test_rows_of_another_kind_are_not_read_with_the_first_ones(tmp_path, other):
+    np.save(tmp_path / "0.npy", np.ones((4, 8), np.float16))
+    np.save(tmp_path / "1.npy", other)
+    with pytest.raises(InputError, match=r"1\.npy"):
+        RowsOnDisk([tmp_path / "0.npy", tmp_path / "1.npy"])
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "model.safetensors", "added_tokens.json"])
+def test_a_teacher_that_is_not_as_it_was_checked_embeds_and_distills_nothing(copied, sentences, tmp_path, name):
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences[:5])
+    command = embed_shard(shard, copied, tmp_path / "out" / "00000.npy", "--max-length", "32")
+    with (copied / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(InputError, match=re.escape(name)):
+        embed.main(command)
+    checked = str(tmp_path / "out" / "checked.json")
+    with pytest.raises(InputError, match=re.escape(name)):
+        distill.main(
+            ["--teacher", str(copied), "--checked", checked, "--dimensions", "8", "--output", str(tmp_path / "model")]
+        )
+    assert not (tmp_path / "out" / "00000.npy").exists() and not (tmp_path / "model").exists()
+
+
+def test_a_teacher_is_checked_by_loading_and_embedding(copied, tmp_path):
+    command = ["--teacher", copied, "--max-length", 64, "--pooling", "mean", "--output", tmp_path / "checked.json"]
+    check_teacher.main([str(part) for part in command])
+    assert check_unchanged(copied, tmp_path / "checked.json") == teacher_hashes(copied)
+    (tmp_path / "checked.json").unlink()
+    weights = load_file(copied / "model.safetensors")
+    save_file({f"wrapped.{name}": values for name, values in weights.items()}, copied / "model.safetensors")
+    with pytest.raises(InputError, match="weights"):
+        check_teacher.main([str(part) for part in command])
+    assert not (tmp_path / "checked.json").exists()
+
+
 def test_sentences_that_are_not_the_manifests_are_named(tmp_path):
     shard = write_shard(tmp_path / "sentences" / "00000.parquet", ["one", "two"])
-    manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps({"shards": {"00000.parquet": sha256(shard)}}))
     assert read_sentences(shard) == ["one", "two"]
-    write_shard(shard, ["one", "too"])
+    polars.DataFrame({"text": ["one", "too"]}).write_parquet(shard)
     with pytest.raises(InputError, match=r"00000\.parquet: damaged: it is not as .*manifest\.json says; delete it"):
+        read_sentences(shard)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"00000\.parquet: .*manifest\.json"):
         read_sentences(shard)
 
 
 def test_a_row_without_a_text_is_named(tmp_path):
     with pytest.raises(InputError, match=r"0\.parquet: row 1: expected a sentence, found none"):
-        read_sentences(write_shard(tmp_path / "0.parquet", ["one", None]))
+        read_sentences(write_shard(tmp_path / "sentences" / "0.parquet", ["one", None]))
 
 
 def test_an_embedding_that_is_not_finite_is_named_by_shard_and_row(tmp_path):
-    shard = write_shard(tmp_path / "0.parquet", ["one", "two", "three"])
+    shard = write_shard(tmp_path / "sentences" / "0.parquet", ["one", "two", "three"])
     path = write_embeddings(shard, np.ones((3, 2)))
     embeddings = np.ones((3, 2), np.float16)
     embeddings[1, 0] = np.nan
     np.save(path, embeddings)
-    written = json.loads((tmp_path / "0.json").read_text()) | {"sha256": sha256(path)}
-    (tmp_path / "0.json").write_text(json.dumps(written))
+    written = json.loads(path.with_suffix(".json").read_text()) | {"sha256": sha256(path)}
+    path.with_suffix(".json").write_text(json.dumps(written))
     with pytest.raises(InputError, match=r"0\.npy: row 1: expected a finite embedding"):
         read_embeddings(path, shard)
 
@@ -299,11 +364,11 @@ def test_a_teachers_config_that_is_a_list_is_named(teacher_folder, tmp_path):
 @pytest.fixture
 def shard(tmp_path, uneven):
     """A shard of 600 sentences, and the command that embeds it to ``out/00000.npy`` in some seconds."""
-    path = write_shard(tmp_path / "00000.parquet", [f"{text} {turn}" for turn in range(10) for text in uneven])
+    texts = [f"{text} {turn}" for turn in range(10) for text in uneven]
+    path = write_shard(tmp_path / "sentences" / "00000.parquet", texts)
 
     def command(output: str, teacher, *more: str) -> list[str]:
-        options = {"--sentences": path, "--teacher": teacher, "--max-length": 32, "--output": tmp_path / output}
-        return [str(word) for pair in options.items() for word in pair] + list(more)
+        return embed_shard(path, teacher, tmp_path / output, "--max-length", "32", *more)
 
     return command
 
@@ -367,7 +432,7 @@ def test_embeddings_are_made_again_just_where_something_changed_that_decides_the
     weights = load_file(copied / "model.safetensors")
     save_file({name: values * 1.5 for name, values in weights.items()}, copied / "model.safetensors")
     assert made("--prompt", "query: ")
-    write_shard(tmp_path / "00000.parquet", ["other", "sentences"])
+    write_shard(tmp_path / "sentences" / "00000.parquet", ["other", "sentences"])
     assert made("--prompt", "query: ") and np.load(output).shape == (2, 32)
     other_processor = not has_fast_bfloat16("cpu")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: other_processor)

@@ -92,7 +92,8 @@ def test_a_cluster_with_a_submit_command(tmp_path, teacher_folder):
     done = subprocess.run(**run, capture_output=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert (checkout / "results" / RUN / "corpus" / "manifest.json").exists()
-    (submitted,) = (submit.parent / "qsub.log").read_text().splitlines()
+    lines = (submit.parent / "qsub.log").read_text().splitlines()
+    (submitted,) = (line for line in lines if "sentences.log" in line)
     assert re.match(
         r"-l select=1:ncpus=4:mem=20\d\dmb:ngpus=0 -l walltime=60:00 -o \S+sentences\.log\.cluster ", submitted
     )

@@ -1,0 +1,34 @@
+"""Load the teacher and try it before anything is made for it, and write down what its files are."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from lib.command import run
+from lib.files import check_hashes, write_json
+from lib.model_folder import teacher_hashes
+from lib.progress import say
+from lib.teacher import POOLINGS, Teacher
+
+
+def main(argv: list[str]) -> None:
+    """Check one teacher, on the CPU."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
+    parser.add_argument("--max-length", type=int, required=True)
+    parser.add_argument("--pooling", choices=POOLINGS, required=True)
+    parser.add_argument("--prompt", default="", help="is put before each sentence")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    check_hashes(args.teacher, required=False)
+    files = teacher_hashes(args.teacher)
+    teacher = Teacher(args.teacher, args.max_length, args.pooling, "cpu", args.prompt)
+    write_json(args.output, {"dimensions": teacher.hidden_size, "files": files})
+    say(f"teacher: {type(teacher.model).__name__} of {teacher.hidden_size} dimensions")
+
+
+if __name__ == "__main__":
+    run(main)
