@@ -44,6 +44,12 @@ shell.prefix(
     "HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_VERBOSITY=error PYTHONWARNINGS=ignore::FutureWarning; "
 )
 
+# jobs use the Python that runs this, where no environment of their own is activated
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+
+# mteb makes a folder for results when it is imported, by default at home
+os.environ.setdefault("MTEB_CACHE", ".snakemake/mteb")
+
 # what the user typed; jobs elsewhere parse this file again, with a command of Snakemake's own
 os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 

@@ -26,7 +26,7 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
         device: ``cpu`` or ``cuda``.
 
     Returns:
-        A float32 static model with unit-length sentence embeddings, in which unknown tokens are zero.
+        A float32 static model with unit-length sentence embeddings.
 
     Raises:
         InputError: the teacher is narrower than ``dimensions``, or what it makes of its tokens is no number.
@@ -45,9 +45,6 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
     )
     if not np.isfinite(student.embedding).all() or not student.embedding.any():
         raise InputError(f"teacher {folder}: expected finite embeddings of its tokens, found none")
-    if student.unk_token_id is not None:
-        # model2vec leaves unknown tokens out; where others do not, they count for nothing either
-        student.embedding[student.unk_token_id] = 0
     return student
 
 

@@ -20,6 +20,7 @@ from typing import IO
 
 from lib.command import InputError, first_line, run
 from lib.files import replacing, sha256, write_hashes
+from lib.hub import check_commit, list_files
 from lib.progress import progress, say
 from lib.sources import Source, parse_source
 
@@ -132,26 +133,28 @@ def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
     """Put a hub repository at its commit into the folder ``target``.
 
     It is downloaded into the hub client's own cache, where a broken download goes on from where it broke and where it
-    is found again offline; ``target`` gets hard links, or copies on another file system. Endpoint, cache and token
-    come from the environment (``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``).
+    is found again offline; ``target`` gets hard links, or copies on another file system.
 
     Raises:
-        InputError: the download failed, holds nothing that is wanted, or a file is not what its sha256 promises.
+        InputError: the download failed, holds nothing that is wanted, or a file is of another commit or not what its
+            sha256 promises.
     """
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import filter_repo_objects
 
     repository: dict = {"repo_id": source.name, "repo_type": repo_type, "revision": source.pin}
     wanted = [source.path, f"{source.path}/*"] if source.path else None
-    try:
-        listed = HfApi().list_repo_files(**repository)
-        names = sorted(filter_repo_objects(listed, allow_patterns=wanted, ignore_patterns=NOT_WANTED_FROM_HUB))
-        blobs = [Path(hf_hub_download(filename=name, **repository)).resolve() for name in names]
-    except Exception as error:  # the client raises its own kinds for every network fault
-        raise InputError(f"hub {source.name}@{source.pin}: download failed: {first_line(error)}") from error
+    listed = list_files(source.name, repo_type, source.pin)
+    names = sorted(filter_repo_objects(listed, allow_patterns=wanted, ignore_patterns=NOT_WANTED_FROM_HUB))
     if not names:
         raise InputError(f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, found none")
-    for name, blob in zip(names, blobs, strict=True):
+    try:
+        files = [Path(hf_hub_download(filename=name, **repository)) for name in names]
+    except Exception as error:  # the client raises its own kinds for every network fault
+        raise InputError(f"hub {source.name}@{source.pin}: download failed: {first_line(error)}") from error
+    for name, file in zip(names, files, strict=True):
+        check_commit(source.name, source.pin, file.parents[name.count("/")].name)  # …/snapshots/<commit>/<name>
+        blob = file.resolve()
         if SHA256.fullmatch(blob.name) and sha256(blob) != blob.name:
             blob.unlink()
             raise InputError(f"hub {source.name}@{source.pin}: {name}: expected sha256 {blob.name}; removed, try again")

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
     lines = [
         f"commit: {commit()}",
         f"command: {os.environ.get('RUN_COMMAND', 'not known')}",
-        f"embedded on: {devices(sorted(args.embeddings.glob('*.json')), 'shards')}",
+        f"embedded on: {devices(sorted(args.embeddings.glob('[0-9]*.json')), 'shards')}",
         f"trained on: {devices(args.trainings, 'stages')}",
         f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
     ]

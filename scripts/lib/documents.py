@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from lib.command import InputError, first_line
+from lib.hub import check_file_commit
 from lib.sources import Source
 
 Opener = Callable[[], IO[bytes]]
@@ -134,6 +135,7 @@ def hub_files(source: Source) -> dict[str, Opener]:
     matching = sorted(name for name in names if fnmatch(name.partition("@")[2], f"{source.pin}/{source.path}"))
     if not matching:
         raise InputError(f"hub data set {source.name}@{source.pin}: expected files {source.path!r}, found none")
+    check_file_commit(source.name, "dataset", source.pin, matching[0].partition(source.pin)[2].strip("/"))
     return {name: partial(files.open, name, "rb") for name in matching}
 
 

@@ -58,17 +58,38 @@ def read_static_model(folder: Path) -> StaticModel:
         raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
 
 
+def without_unknown(model: StaticModel) -> tuple[np.ndarray, np.ndarray | None]:
+    """A model's vectors and weights, zero for the unknown and the padding token.
+
+    model2vec leaves unknown tokens out of a mean; other libraries add their vectors.
+
+    Returns:
+        ``[rows of its table, dimensions]``, and ``[tokens]`` or None, as the model has them.
+    """
+    padding = model.tokenizer.padding
+    ids = [model.unk_token_id, padding["pad_id"] if padding else None]
+    rows = [i for i in ids if i is not None]
+    if model.token_mapping is None:
+        vectors = model.embedding.copy()
+        vectors[rows] = 0
+        return vectors, model.weights
+    weights = model.weights.copy()
+    weights[rows] = 0
+    return model.embedding, weights
+
+
 def save_static_model(model: StaticModel, folder: Path) -> None:
     """Write a model2vec folder, whole or not at all; the model card is the release's business."""
     from model2vec.persistence import save_pretrained
 
+    vectors, weights = without_unknown(model)
     with replacing(folder) as temporary:
         save_pretrained(
             folder_path=temporary,
-            embeddings=model.embedding,
+            embeddings=vectors,
             tokenizer=model.tokenizer,
             config=model.config,
-            weights=model.weights,
+            weights=weights,
             mapping=model.token_mapping,
             create_model_card=False,
         )

@@ -12,12 +12,12 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/[^/]+(?:/(.*))?)?")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"  # of what is uploaded, and where none is asked for
+API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/([^/]+)(?:/(.*))?)?")
 TOKEN = "hf_thisTokenIsASecret"
 UPLOAD = re.compile(r"/api/repos/create|/api/validate-yaml|/api/models/([^/]+/[^/]+)/(preupload|commit)/main")
 LARGE = re.compile(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch")
-FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)")
+FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,14 +43,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self, paths: list[str] = []) -> None:  # noqa: B006
         url = urlsplit(self.path)
         if match := API.fullmatch(unquote(url.path)):
-            kind, name, verb, path = match.groups()
+            kind, name, verb, revision, path = match.groups()
             folder = self.server.root / kind / name
             if folder.is_dir():
-                return self.answer(json.dumps(self.describe(folder, name, verb, path or "", paths, url.query)).encode())
+                found = self.describe(folder, name, verb, revision, path or "", paths, url.query)
+                return self.answer(json.dumps(found).encode())
         elif match := FILE.fullmatch(unquote(url.path)):
-            file = self.server.root / ("datasets" if match[1] else "models") / match[2] / match[3]
+            file = self.server.root / ("datasets" if match[1] else "models") / match[2] / match[4]
             if file.is_file():
-                return self.send_file(file)
+                return self.send_file(file, self.server.other_files or match[3])
         return self.answer(b"{}", 404, {"X-Error-Code": "EntryNotFound"})
 
     def do_PUT(self) -> None:
@@ -88,11 +89,12 @@ class Handler(BaseHTTPRequestHandler):
                 file.write_bytes(base64.b64decode(value["content"]) if small else self.server.large[value["oid"]])
         return {"commitUrl": f"{endpoint}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
 
-    def describe(self, folder: Path, name: str, verb: str, path: str, paths: list[str], query: str):
+    def describe(self, folder: Path, name: str, verb: str, revision: str, path: str, paths: list[str], query: str):
         """What the hub's API says of a repository, a folder in it, or some of its paths."""
         if verb in (None, "revision"):
+            sha = self.server.other_commit or revision or COMMIT
             files = [{"rfilename": p.relative_to(folder).as_posix()} for p in sorted(folder.rglob("*")) if p.is_file()]
-            return {"id": name, "modelId": name, "sha": COMMIT, "private": False, "tags": [], "siblings": files}
+            return {"id": name, "modelId": name, "sha": sha, "private": False, "tags": [], "siblings": files}
         if verb == "tree":
             found = (folder / path).rglob("*") if "recursive=true" in query.lower() else (folder / path).glob("*")
         else:
@@ -108,11 +110,11 @@ class Handler(BaseHTTPRequestHandler):
             if p.exists()
         ]
 
-    def send_file(self, file: Path) -> None:
+    def send_file(self, file: Path, commit: str) -> None:
         """Send a file or the range of it that is asked for; the tag is its sha256, as a large file's is."""
         content = file.read_bytes()
         tag = hashlib.sha256(content).hexdigest() if self.server.honest else "0" * 64
-        headers = {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        headers = {"ETag": f'"{tag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         status, whole = 200, len(content)
         if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             first, last = int(wanted[1]), min(int(wanted[2] or whole - 1), whole - 1)
@@ -135,10 +137,13 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(root: Path, cache: Path, breaks: bool = False, honest: bool = True):
-    """Serve ``root/{models,datasets}/owner/name``; yields the server and the environment that leads clients to it."""
+    """Serve ``root/{models,datasets}/owner/name`` as any commit that is asked for; yields the server and the
+    environment that leads clients to it. Its ``other_commit`` and ``other_files`` are what it says in place of that.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.root, server.breaks, server.honest, server.broken = root, breaks, honest, set()
     server.large, server.visibility = {}, {}
+    server.other_commit = server.other_files = None
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield (

@@ -12,7 +12,9 @@ from conftest import made_sentences, make_teacher
 from loopback import COMMIT, serving
 from workflow import NO_HUB, REPOSITORY, RUN, copy_checkout, planned, snakemake, tiny_config
 
+from lib.files import sha256
 from lib.overlap import normalized_words
+from lib.sources import parse_source
 
 TESTED = [text for text, _ in made_sentences(120, seed=7)]
 PLANTED = [TESTED[0], TESTED[50], TESTED[110]]
@@ -91,6 +93,75 @@ def test_a_repository_or_task_that_the_hub_lacks_is_one_line_without_its_address
     assert hub["HF_ENDPOINT"].removeprefix("http://") not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not list((checkout / "results" / "sources").glob("nothing*"))
+
+
+OTHER = "f" * 40
+
+
+def run_script(name: str, environment: dict, *options) -> subprocess.CompletedProcess:
+    command = [sys.executable, REPOSITORY / "scripts" / f"{name}.py", *options]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("which", ["other_commit", "other_files"])
+@pytest.mark.parametrize("what", ["teacher", "task"])
+def test_a_hub_that_answers_with_another_commit_is_not_believed(root, tmp_path, which, what):
+    script, options = {
+        "teacher": ("fetch", ["--source", f"hub:made/teacher@{COMMIT}"]),
+        "task": ("fetch_task", ["--task", "STSBenchmark"]),
+    }[what]
+    with serving(root, tmp_path / "cache") as (server, hub):
+        setattr(server, which, OTHER)
+        done = run_script(script, hub, *options, "--output", tmp_path / "out")
+        assert done.returncode == 1 and OTHER in done.stderr and "Traceback" not in done.stderr
+        assert not (tmp_path / "out").exists()
+        believed = hub | {"HUB_COMMITS_UNCHECKED": "1"}
+        assert run_script(script, believed, *options, "--output", tmp_path / "out").returncode == 0
+        assert run_script(script, hub, *options, "--output", tmp_path / "again").returncode == 1
+
+
+def test_texts_of_another_commit_are_not_streamed(root, tmp_path):
+    source = parse_source(f"hub:made/texts@{COMMIT}/en/c4-train.*.json.gz")
+    code = f"from lib.documents import hub_files; from lib.sources import Source; print(len(hub_files({source!r})))"
+    command = [sys.executable, "-c", code]
+    with serving(root, tmp_path / "cache") as (server, hub):
+        environment = os.environ | hub | {"PYTHONPATH": str(REPOSITORY / "scripts")}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.stdout == "3\n"
+        server.other_files = OTHER
+        fresh = environment | {"HF_HOME": str(tmp_path / "fresh")}
+        done = subprocess.run(command, env=fresh, capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and OTHER in done.stderr
+
+
+def test_without_a_hub_no_other_commit_of_a_task_is_taken_from_the_cache(root, tmp_path):
+    """What datasets made of another commit would be scored under the pinned one."""
+    load = "import datasets; datasets.load_dataset('mteb/stsbenchmark-sts', revision='{}')"
+    options = ["--task", "STSBenchmark", "--output", tmp_path / "task.arrow"]
+    with serving(root, tmp_path / "cache") as (_, hub):
+        command = [sys.executable, "-c", load.format(OTHER)]
+        assert subprocess.run(command, env=os.environ | hub, capture_output=True, check=False).returncode == 0
+    offline = NO_HUB | {"HF_HOME": hub["HF_HOME"]}
+    done = run_script("fetch_task", offline, *options)
+    assert done.returncode == 1 and "STSBenchmark" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "task.arrow").exists()
+    with serving(root, tmp_path / "cache") as (_, hub):
+        assert run_script("fetch_task", hub, *options).returncode == 0
+    (tmp_path / "task.arrow").unlink()
+    assert run_script("fetch_task", offline, *options).returncode == 0
+
+
+def test_a_source_is_found_again_without_a_hub_and_in_part_it_is_not(root, tmp_path):
+    options = ["--source", f"hub:made/teacher@{COMMIT}", "--output"]
+    with serving(root, tmp_path / "cache") as (_, hub):
+        assert run_script("fetch", hub, *options, tmp_path / "first").returncode == 0
+    offline = NO_HUB | {"HF_HOME": hub["HF_HOME"]}
+    assert run_script("fetch", offline, *options, tmp_path / "again").returncode == 0
+    assert sha256(tmp_path / "first") == sha256(tmp_path / "again")
+    (missing,) = tmp_path.glob("cache/hub/models--made--teacher/snapshots/*/vocab.txt")
+    missing.unlink()
+    done = run_script("fetch", offline, *options, tmp_path / "part")
+    assert done.returncode == 1 and "Traceback" not in done.stderr and not (tmp_path / "part").exists()
 
 
 def test_a_file_that_is_not_what_its_hash_promises_is_refused(root, tmp_path):

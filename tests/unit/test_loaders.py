@@ -1,19 +1,23 @@
 """A release folder, opened by each library that its users have, in a process that has nothing else."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import made_sentences
 from helpers import distilled, write_shard
+from tokenizers import SentencePieceUnigramTokenizer
+from transformers import PreTrainedTokenizerFast
 
 import export_onnx
 import quantize
-from lib.static_model import load_static_model
+from lib.static_model import load_static_model, save_static_model, with_vectors
 
-# an unknown sign among words, only such, and nothing
-ODD = ["The boat \N{SNOWMAN} near the harbour.", "\N{SNOWMAN}", ""]
+# padding and an unknown sign among words, only these, and nothing
+ODD = ["The boat [PAD] \N{SNOWMAN} near the harbour.", "[PAD] \N{SNOWMAN}", ""]
 TEXTS = [*(text for text, _ in made_sentences(20)), *ODD]
 CLOSE = {"float32": 1e-6, "float16": 2e-3, "int8": 3e-2}
 LOADERS = {
@@ -56,11 +60,26 @@ np.savez(sys.argv[2], **{name: vectors.astype(np.float32) for name, vectors in f
 """
 
 
-@pytest.fixture(scope="module")
-def folder(teacher_folder, sentences, tmp_path_factory):
-    """A release folder without its card."""
-    folder = tmp_path_factory.mktemp("release") / "m"
-    distilled(teacher_folder, folder)
+def make_unigram(folder: Path, teacher: Path, sentences: list[str]) -> Path:
+    """The teacher with a Unigram tokenizer in place of its own."""
+    shutil.copytree(teacher, folder, ignore=shutil.ignore_patterns("vocab.txt", "tokenizer*"))
+    tokenizer = SentencePieceUnigramTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer.train_from_iterator(sentences, vocab_size=200, special_tokens=special, unk_token="[UNK]")
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer, **names).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["WordPiece", "Unigram"])
+def folder(request, teacher_folder, sentences, tmp_path_factory):
+    """A release folder without its card, of a model in which unknown tokens had vectors."""
+    root = tmp_path_factory.mktemp("release")
+    folder = root / "m"
+    unigram = request.param == "Unigram"
+    distilled(make_unigram(root / "unigram", teacher_folder, sentences) if unigram else teacher_folder, root / "made")
+    model = load_static_model(root / "made")
+    save_static_model(with_vectors(model, model.embedding + 0.5), folder)
     path = write_shard(folder.parent / "sentences" / "a.parquet", sentences)
     model, shard = ["--model", str(folder)], ["--sentences", str(path)]
     quantize.main([*model, *shard, "--int8", str(folder / "int8"), "--float16", str(folder / "float16")])
@@ -73,11 +92,14 @@ def test_a_library_alone_gives_the_models_vectors(folder, tmp_path, library):
     command = [sys.executable, "-c", FRAME % LOADERS[library], str(folder), str(tmp_path / "found.npz"), *TEXTS]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    expected = load_static_model(folder).encode(TEXTS)
-    assert not expected[-2:].any()
+    model = load_static_model(folder)
+    assert not model.embedding[[model.unk_token_id, model.tokenizer.token_to_id("[PAD]")]].any()
+    expected = model.encode(TEXTS)
+    none = ~expected.any(axis=1)
+    assert none[-1] and not none[:-2].any()
     with np.load(tmp_path / "found.npz") as found:
         assert len(found) >= 2
         for name, vectors in found.items():
-            rows = len(TEXTS) - 2 if name.endswith("zero vector") else len(TEXTS)
+            rows = ~none if name.endswith("zero vector") else slice(None)
             close = CLOSE[name.partition(",")[0]]
-            np.testing.assert_allclose(vectors[:rows], expected[:rows], atol=close, err_msg=f"{library}, {name}")
+            np.testing.assert_allclose(vectors[rows], expected[rows], atol=close, err_msg=f"{library}, {name}")

@@ -463,4 +463,4 @@ def test_a_second_snakemake_is_refused_after_unlock_too(tmp_path, teacher_folder
     finally:
         first.kill()
     assert snakemake(checkout, "--unlock", config=config).returncode == 0
-    assert snakemake(checkout, "--rerun-incomplete", "corpus", config=config).returncode == 0
+    assert snakemake(checkout, "corpus", config=config).returncode == 0

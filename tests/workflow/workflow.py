@@ -91,7 +91,9 @@ def command(checkout: Path, *arguments: str, config: dict | None = None, hub: di
         overlay = checkout / "overlay.yaml"
         overlay.write_text(yaml.safe_dump(config), encoding="utf-8")
         parts += ["--configfile", str(overlay)]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | hub
+    # no activated environment, and a home in which nothing can be written; Snakemake has to have a cache
+    homeless = {"PATH": os.defpath, "HOME": os.devnull, "XDG_CACHE_HOME": str(checkout.parent / "cache")}
+    environment = os.environ | homeless | hub
     return {"args": parts, "cwd": checkout, "env": environment, "text": True}
 
 

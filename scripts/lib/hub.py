@@ -1,0 +1,68 @@
+"""A model hub's commits and lists of files, compared with what is pinned.
+
+Endpoint, cache and token come from the environment (``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``).
+"""
+
+import os
+import re
+from pathlib import Path
+
+from lib.command import InputError, first_line
+from lib.files import read_json, write_json
+
+UNCHECKED = "HUB_COMMITS_UNCHECKED"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def check_commit(repository: str, pin: str, commit: str | None) -> None:
+    """Compare the commit that a hub answered with the one that was asked for.
+
+    A tag is not compared. Where ``HUB_COMMITS_UNCHECKED`` is set, nothing is: some mirrors keep no commits.
+
+    Raises:
+        InputError: it is another.
+    """
+    if commit != pin and COMMIT.fullmatch(pin) and not os.environ.get(UNCHECKED):
+        raise InputError(
+            f"hub {repository}: expected the commit {pin}, found {commit}; "
+            f"a mirror that keeps no commits is believed with {UNCHECKED}=1"
+        )
+
+
+def check_file_commit(repository: str, repo_type: str, pin: str, name: str) -> None:
+    """Ask a hub for the commit of a file, and compare it with the one that is wanted.
+
+    Raises:
+        InputError: the hub does not answer, or with another commit.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    try:
+        about = get_hf_file_metadata(hf_hub_url(repository, name, repo_type=repo_type, revision=pin))
+    except Exception as error:  # the client raises its own kinds for every network fault
+        raise InputError(f"hub {repository}@{pin}: {name}: download failed: {first_line(error)}") from error
+    check_commit(repository, pin, about.commit_hash)
+
+
+def list_files(repository: str, repo_type: str, pin: str) -> list[str]:
+    """The names of a repository's files at a commit; what the hub answered once is kept in its client's cache.
+
+    Raises:
+        InputError: the hub does not answer, or with another commit.
+    """
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type=repo_type)
+    kept = folder / "listed" / f"{pin}.json"
+    if kept.exists():
+        return read_json(kept)
+    try:
+        about = getattr(HfApi(), f"{repo_type}_info")(repository, revision=pin)
+    except Exception as error:  # the client raises its own kinds for every network fault
+        raise InputError(f"hub {repository}@{pin}: download failed: {first_line(error)}") from error
+    check_commit(repository, pin, about.sha)
+    names = [file.rfilename for file in about.siblings or []]
+    if about.sha == pin:
+        write_json(kept, names)
+    return names
