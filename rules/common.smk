@@ -45,7 +45,7 @@ shell.prefix(
 )
 
 # jobs use the Python that runs this, where no environment of their own is activated
-os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 # mteb makes a folder for results when it is imported, by default at home
 os.environ.setdefault("MTEB_CACHE", ".snakemake/mteb")
