@@ -1,6 +1,6 @@
 """Turn a custom task's raw file into the splits that mteb reads.
 
-Each format is a function of the raw file that gives the splits' rows. ``table`` is for a table of your own (parquet,
+Each format is a function of the raw file that gives the splits' rows. ``table`` is for tables of your own (parquet,
 csv, tsv or jsonl) with the columns that mteb names: text and label (Classification), sentence1, sentence2 and score
 (STS), sentence1, sentence2 and labels (PairClassification). The others read the files that the quickstart's packages
 ship.
@@ -11,13 +11,17 @@ import csv
 import hashlib
 import json
 import math
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars
 import pyarrow
 
 from lib.command import InputError, first_line, run
+from lib.delimited import decoded_lines, read_rows
+from lib.files import check_hashes
 from lib.task_data import write_splits
 
 COLUMNS = {
@@ -27,15 +31,15 @@ COLUMNS = {
 }
 TARGETS = {"STS": "score", "Classification": "label", "PairClassification": "labels"}
 PAIR_LABELS = {"0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1}
-SPLITS = ["train", "validation", "test"]
-TEST_SHARE = 0.5
-READERS = {
-    ".parquet": polars.read_parquet,
-    ".csv": lambda path: polars.read_csv(path, infer_schema_length=None),
-    ".tsv": lambda path: polars.read_csv(path, separator="\t", infer_schema_length=None),
-    ".jsonl": lambda path: polars.read_ndjson(path, infer_schema_length=None),
+SPLITS = {
+    "train": {"train", "training"},
+    "validation": {"validation", "valid", "val", "dev"},
+    "test": {"test", "testing", "eval", "evaluation"},
 }
-
+PLACE = ("place",)  # a key of rows, which no column has: file and row
+WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
+SURROGATE = re.compile("[\ud800-\udfff]")
+TEST_SHARE = 0.5
 Splits = dict[str, list[dict]]
 
 
@@ -51,52 +55,105 @@ def split_by_hash(rows: list[dict], column: str) -> Splits:
     }
 
 
-def table_path(folder: Path) -> Path:
-    """The table in a folder, or the file itself.
+def table_paths(source: Path) -> dict[Path, str | None]:
+    """The tables of a source, each with the split that its name says; none where there is but one.
+
+    Splits are found in the names of files and their folders by the words that the library datasets takes.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no table, or of several one whose name says no split, or two.
     """
-    path = next((p for p in ([folder] if folder.is_file() else sorted(folder.iterdir())) if p.suffix in READERS), None)
-    if path is None:
-        raise InputError(f"{folder}: expected a file ending in {', '.join(READERS)}, found none")
-    return path
+    found = [source] if source.is_file() else sorted(path for path in source.rglob("*") if is_table(path, source))
+    if not found or not is_table(found[0], source):
+        raise InputError(f"{source}: expected a file ending in {', '.join(READERS)}, found none")
+    if len(found) == 1:
+        return {found[0]: None}
+    paths: dict[Path, str | None] = {}
+    for path in found:
+        words = set(re.split("[^a-z]+", str(path.relative_to(source)).lower()))
+        splits = [split for split, names in SPLITS.items() if names & words]
+        if len(splits) != 1:
+            raise InputError(f"{path}: expected one of {list(SPLITS)} in the names of several tables, found {splits}")
+        paths[path] = splits[0]
+    return paths
 
 
-def check_columns(folder: Path, task_type: str) -> None:
-    """Check that a table has a task's columns, by its head alone.
+def is_table(path: Path, folder: Path) -> bool:
+    """Whether a path is a table by its ending, and neither it nor a folder that it is in is hidden."""
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix in READERS and not hidden and path.is_file()
+
+
+def parquet_rows(path: Path) -> Iterator[dict]:
+    """Rows of a parquet file."""
+    for rows in polars.read_parquet(path).iter_slices():
+        yield from rows.to_dicts()
+
+
+def json_rows(path: Path) -> Iterator[dict]:
+    """The object of each line that is not empty."""
+    with path.open("rb") as file:
+        for number, line in enumerate(decoded_lines(file, str(path)), start=1):
+            if line.strip():
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise InputError(f"{path}: line {number}: expected a JSON object, found {error}") from error
+                if not isinstance(row, dict):
+                    raise InputError(f"{path}: line {number}: expected a JSON object, found {type(row).__name__}")
+                yield row
+
+
+def delimited_rows(path: Path) -> Iterator[dict]:
+    """Rows of a CSV or TSV file; all cells are text, and empty ones are none."""
+    with path.open("rb") as file:
+        for row in read_rows(decoded_lines(file, str(path)), path.name):
+            yield {name: cell or None for name, cell in row.items()}
+
+
+READERS = {".parquet": parquet_rows, ".csv": delimited_rows, ".tsv": delimited_rows, ".jsonl": json_rows}
+
+
+def rows_of(path: Path) -> Iterator[dict]:
+    """Rows of a table.
 
     Raises:
-        InputError: it is damaged, or a column is missing.
+        InputError: it is damaged.
     """
-    path = table_path(folder)
     try:
-        if path.suffix == ".parquet":
-            frame = polars.scan_parquet(path)
-        elif path.suffix == ".jsonl":
-            frame = polars.scan_ndjson(path)
-        else:
-            frame = polars.scan_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
-        found = frame.collect_schema().names()
+        yield from READERS[path.suffix](path)
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: expected a {path.suffix} table, found {first_line(error)}") from error
-    if missing := sorted(COLUMNS[task_type] - set(found)):
-        raise InputError(f"{path}: expected the columns {sorted(COLUMNS[task_type])}, found no {missing[0]} in {found}")
 
 
-def table(folder: Path) -> Splits:
-    """A table with an optional column ``split`` (of ``SPLITS``); without it, all rows are the test split."""
-    path = table_path(folder)
-    try:
-        frame = READERS[path.suffix](path)
-    except (polars.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: expected a {path.suffix} table, found {first_line(error)}") from error
+def check_columns(source: Path, task_type: str) -> None:
+    """Check that tables have a task's columns, by their heads alone.
+
+    Raises:
+        InputError: one is damaged or empty, or a column is missing.
+    """
+    for path in table_paths(source):
+        first = next(rows_of(path), None)
+        if first is None:
+            raise InputError(f"{path}: expected rows, found none")
+        if missing := sorted(COLUMNS[task_type] - first.keys()):
+            expected = sorted(COLUMNS[task_type])
+            raise InputError(f"{path}: expected the columns {expected}, found no {missing[0]} in {list(first)}")
+
+
+def table(source: Path) -> Splits:
+    """Tables: a file with an optional column ``split`` (of ``SPLITS``), or a file for each split, named after it.
+
+    All rows are the test split where nothing says otherwise.
+    """
     splits: Splits = defaultdict(list)
-    for number, row in enumerate(frame.to_dicts(), start=1):
-        split = row.pop("split", "test")
-        if split not in SPLITS:
-            raise InputError(f"{path}: row {number}: expected one of {SPLITS} under split, found {split!r}")
-        splits[split].append(row)
+    for path, named in table_paths(source).items():
+        for number, row in enumerate(rows_of(path), start=1):
+            split = row.pop("split", named or "test")
+            if split not in SPLITS or split != (named or split):
+                expected = named or f"one of {list(SPLITS)}"
+                raise InputError(f"{path}: row {number}: expected {expected} under split, found {split!r}")
+            splits[split].append(row | {PLACE: f"{path.name} row {number}"})
     return dict(splits)
 
 
@@ -157,6 +214,40 @@ def wordsim353(folder: Path) -> Splits:
 FORMATS = {f.__name__: f for f in [table, trec, amazon_snippets, privacy_policy, lee, wordsim353]}
 
 
+def as_class(value: object) -> int | str | None:
+    """What a label says: a whole number of 64 bits, or the text of a name; none where it is neither."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if -(2**63) <= value < 2**63 else None
+    if isinstance(value, bool | str) or (isinstance(value, float) and math.isfinite(value)):
+        return None if str(value).lower() == "nan" else str(value)
+    return None
+
+
+def as_number(value: object) -> float | None:
+    """A finite number, of text too; none where it is not."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def target_of(value: object, task_type: str) -> tuple[float | int | str | None, str]:
+    """What a row is to be scored by, and what was expected; none where it is not that."""
+    if task_type == "STS":
+        return as_number(value), "a number"
+    if task_type == "PairClassification":
+        return PAIR_LABELS.get(str(value).lower()), "0 or 1, true or false, yes or no"
+    return as_class(value), "a class, a whole number or a name,"
+
+
+def is_text(value: object) -> bool:
+    """Whether a value is text that can be written as UTF-8."""
+    return isinstance(value, str) and not SURROGATE.search(value)
+
+
 def check_splits(splits: Splits, task_type: str, name: str) -> None:
     """Check that the splits hold what mteb needs, and turn labels into the numbers that it takes.
 
@@ -164,37 +255,58 @@ def check_splits(splits: Splits, task_type: str, name: str) -> None:
     and false, or yes and no.
 
     Raises:
-        InputError: a split, a column or a value is missing, or a value is not of its column's kind.
+        InputError: a split, a column or a value is missing, a value is not of its column's kind, or a class has no row
+            to learn from.
     """
     for split in ["train", "test"] if task_type == "Classification" else ["test"]:
         if not splits.get(split):
             raise InputError(f"task {name}: expected rows in the split {split!r}, found none")
     target = TARGETS[task_type]
-    labels = {row.get(target) for rows in splits.values() for row in rows}
-    names = [] if all(type(label) is int for label in labels) else sorted(map(str, labels))
     for split, rows in splits.items():
         for number, row in enumerate(rows, start=1):
-            where = f"task {name}: {split} row {number}: expected"
+            where = f"task {name}: {row.get(PLACE, f'{split} row {number}')}: expected"
             missing = sorted(column for column in COLUMNS[task_type] if row.get(column) is None)
             if missing:
-                raise InputError(f"{where} a value for {missing}, found {row}")
+                raise InputError(f"{where} a value for {missing}, found none")
             for column in COLUMNS[task_type] - {target}:
-                if not isinstance(row[column], str):
+                if not is_text(row[column]):
                     raise InputError(f"{where} text under {column}, found {row[column]!r}")
-            value = row[target]
-            if task_type == "STS":
-                if not isinstance(value, int | float) or not math.isfinite(value):
-                    raise InputError(f"{where} a number under {target}, found {value!r}")
-            elif task_type == "PairClassification":
-                if str(value).lower() not in PAIR_LABELS:
-                    raise InputError(f"{where} 0 or 1, true or false, yes or no under {target}, found {value!r}")
-                row[target] = PAIR_LABELS[str(value).lower()]
-            elif names:
-                row[target] = names.index(str(value))
+            value, expected = target_of(row[target], task_type)
+            if value is None:
+                raise InputError(f"{where} {expected} under {target}, found {row[target]!r}")
+            row[target] = value
+    if task_type == "Classification":
+        number_classes(splits, target, name)
     for split, rows in splits.items():
         found = {row[target] for row in rows}
         if len(found) < 2 and split != "validation":
             raise InputError(f"task {name}: {split}: expected different values under {target}, found {found} only")
+
+
+def number_classes(splits: Splits, target: str, name: str) -> None:
+    """Number the classes of a classification where they are named by text, in the order of their names.
+
+    Raises:
+        InputError: some labels are numbers and some names, or a class of another split is in no training row.
+    """
+    labels = {row[target] for rows in splits.values() for row in rows}
+    kinds = {type(label) for label in labels}
+    if len(kinds) > 1:
+        examples = [next(label for label in labels if type(label) is kind) for kind in (int, str)]
+        raise InputError(f"task {name}: expected whole numbers or names under {target}, found {examples}")
+    if kinds == {str} and all(WHOLE.fullmatch(label) for label in labels):
+        names = {label: int(label) for label in labels}
+    else:
+        names = {label: number for number, label in enumerate(sorted(labels))} if kinds == {str} else {}
+    trained = {row[target] for row in splits["train"]}
+    for split, rows in splits.items():
+        for number, row in enumerate(rows, start=1):
+            if row[target] not in trained:
+                where = row.get(PLACE, f"{split} row {number}")
+                raise InputError(f"task {name}: {where}: expected a class of a training row, found {row[target]!r}")
+    for rows in splits.values():
+        for row in rows:
+            row[target] = names.get(row[target], row[target])
 
 
 def as_table(rows: list[dict], columns: list[str]) -> pyarrow.Table:
@@ -211,6 +323,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--output", type=Path, required=True, help="the Arrow file to write")
     args = parser.parse_args(argv)
+    check_hashes(args.source, required=False)
     try:
         splits = FORMATS[args.format](args.source)
     except (FileNotFoundError, KeyError, ValueError, IndexError) as error:

@@ -77,7 +77,7 @@ def test_a_value_that_does_not_fit_is_named_with_its_row(task_type, rows, change
 )
 def test_values_that_are_all_the_same_are_refused(task_type, rows, target):
     splits = {"test": [row | {target: 1} for row in rows]}
-    with pytest.raises(InputError, match=rf"test: expected different values under {target}, found \{{1\}} only"):
+    with pytest.raises(InputError, match=rf"test: expected different values under {target}, found \{{1(\.0)?\}} only"):
         prepare_task.check_splits(splits, task_type, "Mine")
 
 
@@ -101,6 +101,138 @@ def test_a_table_in_a_folder_is_found(tmp_path):
     assert prepared(tmp_path, folder, "STS") == {"test": STS}
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.csv", "test.csv", "dev.csv"),
+        ("Train.tsv", "data-test.tsv", "my_validation.tsv"),
+        ("train/0.jsonl", "eval/0.jsonl", "val/0.jsonl"),
+        ("train-00000-of-00001.parquet", "test-00000-of-00001.parquet", "valid-00000-of-00001.parquet"),
+    ],
+)
+def test_tables_of_a_folder_are_the_splits_that_their_names_say(tmp_path, names):
+    parts = dict(zip(["train", "test", "validation"], [LABELLED[:4], LABELLED[4:8], LABELLED[8:]], strict=True))
+    rows = {split: [{"text": row["text"], "label": row["label"]} for row in part] for split, part in parts.items()}
+    for name, part in zip(names, rows.values(), strict=True):
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(path, part)
+    (tmp_path / "folder" / ".hidden.csv").write_text("text,label\nhidden,0\n")
+    assert prepared(tmp_path, tmp_path / "folder", "Classification") == rows
+
+
+def test_shards_of_a_split_are_read_in_the_order_of_their_names(tmp_path):
+    for i, rows in enumerate([LABELLED[:3], LABELLED[3:6]]):
+        write_table(tmp_path / f"train-{i}-of-2.csv", [row | {"split": "train"} for row in rows])
+    write_table(tmp_path / "test.csv", LABELLED[6:])
+    splits = prepared(tmp_path, tmp_path, "Classification")
+    assert [row["text"] for row in splits["train"]] == [row["text"] for row in LABELLED[:6]]
+
+
+@pytest.mark.parametrize("names", [("a.csv", "b.csv"), ("train.csv", "rest.csv"), ("train-test.csv", "test.csv")])
+def test_several_tables_whose_names_say_no_split_are_refused(tmp_path, names):
+    for name in names:
+        write_table(tmp_path / name, LABELLED)
+    with pytest.raises(InputError, match=r"(a|rest|train-test)\.csv"):
+        prepared(tmp_path, tmp_path, "Classification")
+
+
+def test_a_split_in_a_table_that_its_name_contradicts_is_refused(tmp_path):
+    write_table(tmp_path / "train.csv", LABELLED)
+    write_table(tmp_path / "test.csv", LABELLED[6:])
+    with pytest.raises(InputError, match=r"train\.csv: row 7: .*'test'"):
+        prepared(tmp_path, tmp_path, "Classification")
+
+
+def classes(tmp_path, name, labels, train=None):
+    """The numbers of classes: the labels are written as they are, to a training and a test split."""
+    cells = [(split, label) for split, part in [("train", train or labels), ("test", labels)] for label in part]
+    if name.endswith(".jsonl"):
+        lines = [json.dumps({"text": f"t{i}", "label": cell, "split": split}) for i, (split, cell) in enumerate(cells)]
+    else:
+        mark = "\t" if name.endswith(".tsv") else ","
+        lines = [mark.join(["text", "label", "split"])]
+        lines += [mark.join([f"t{i}", str(cell), split]) for i, (split, cell) in enumerate(cells)]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    return [row["label"] for row in prepared(tmp_path, tmp_path / name, "Classification")["test"]]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.jsonl"])
+def test_labels_are_not_changed_on_their_way(tmp_path, name):
+    assert classes(tmp_path, name, ["1", "01", "2", "02"]) == [2, 0, 3, 1]
+    assert classes(tmp_path, name, ["yes", "no", "null", "1e3", "1000"]) == [4, 2, 3, 1, 0]
+    assert classes(tmp_path, name, ["7", "-3", "10"]) == [7, -3, 10]
+    assert classes(tmp_path, "rows.jsonl", [7, -3, 10.0]) == [7, -3, 10]
+    assert classes(tmp_path, "rows.jsonl", [False, True]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("label", "found"),
+    [(float("nan"), "nan"), ("NaN", "NaN"), (2**63, str(2**63)), ([1], r"\[1\]"), ({"a": 1}, "a"), (1e400, "inf")],
+)
+def test_a_label_that_names_no_class_is_refused(tmp_path, label, found):
+    with pytest.raises(InputError, match=rf"Mine: rows\.jsonl row 2: .*{found}"):
+        classes(tmp_path, "rows.jsonl", [0 if label != "NaN" else "a", label, 1 if label != "NaN" else "b"])
+
+
+def test_numbers_and_names_are_not_mixed(tmp_path):
+    with pytest.raises(InputError, match=r"Mine.*label"):
+        classes(tmp_path, "rows.jsonl", [1, "1", 2])
+
+
+def test_a_class_without_a_training_row_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"Mine: rows\.csv row 5: .*'c'"):
+        classes(tmp_path, "rows.csv", ["a", "b", "c"], train=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("twice.csv", "text,label,label\na,1,2\n", "'label' twice"),
+        ("quote.csv", 'text,label\n"a,0\nb,1\n', "quote.csv"),
+        ("ragged.csv", "text,label\na,0\nb\n", "row 2"),
+        ("ragged.tsv", "text\tlabel\na\t0\nb\t1\tc\n", "row 2"),
+        ("empty.csv", "", "empty.csv"),
+        ("latin.csv", "text,label\ncaf\xe9,0\n".encode("latin-1"), "byte 14"),
+        ("wide.csv", "text,label\na,0\n".encode("utf-16"), "byte 0"),
+        ("list.jsonl", "[1]\n", "line 1"),
+        ("cut.jsonl", '{"text": "a", "label": 0}\n{"text":\n', "line 2"),
+        ("deep.jsonl", "[" * 200_000, "line 1"),
+        ("lone.jsonl", '{"text": "a\\ud800", "label": 0, "split": "train"}\n{"text": "b", "label": 1}\n', "row 1"),
+    ],
+)
+def test_a_table_that_is_not_as_its_ending_says_is_named(tmp_path, name, content, found):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=name.replace(".", r"\.") if found == name else found) as raised:
+        prepared(tmp_path, tmp_path / name, "Classification")
+    assert name in str(raised.value)
+
+
+def test_quotation_marks_blank_lines_and_a_byte_order_mark_are_read(tmp_path):
+    rows = {
+        "rows.csv": '\ufefftext,label,split\r\n"a, ""b""\nc",0,train\r\nd,1,train\r\n\r\ne,0,test\r\nf,1,test\r\n',
+        "rows.tsv": 'text\tlabel\tsplit\n"a, ""b"""\t0\ttrain\n"d\t1\ttrain\ne "\t0\ttest\n"f" or "g"\t1\ttest\n\n',
+        "rows.jsonl": '{"text": "a", "label": 0, "split": "train"}\n\n{"text": "b", "label": 1, "split": "train"}\n'
+        '{"text": "c", "label": 0}\n{"text": "d", "label": 1}\n\n',
+    }
+    expected = {
+        "rows.csv": ['a, "b"\nc', "d", "e", "f"],
+        "rows.tsv": ['a, "b"', '"d', 'e "', '"f" or "g"'],
+        "rows.jsonl": ["a", "b", "c", "d"],
+    }
+    for name, content in rows.items():
+        (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+        splits = prepared(tmp_path, tmp_path / name, "Classification")
+        assert [row["text"] for row in splits["train"] + splits["test"]] == expected[name]
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "high", "1e999", ""])
+def test_a_score_that_is_no_number_is_refused(tmp_path, score):
+    (tmp_path / "rows.csv").write_text(f"sentence1,sentence2,score\na,b,1\na,b,{score}\nc,d,2\n")
+    with pytest.raises(InputError, match=r"Mine: rows\.csv row 2: .*score"):
+        prepared(tmp_path, tmp_path / "rows.csv", "STS")
+
+
 def test_scores_that_are_whole_numbers_for_long_may_be_fractions_later(tmp_path):
     rows = [{"sentence1": "a", "sentence2": "b", "score": 1} for _ in range(150)]
     lines = ["sentence1,sentence2,score", *("a,b,1" for _ in rows), "c,d,0.5"]
@@ -117,9 +249,13 @@ def test_another_column_may_begin_with_many_empty_cells(tmp_path):
 @pytest.mark.parametrize(
     ("task_type", "rows", "words"),
     [
-        ("STS", [{"sentence1": "a", "sentence2": "b"}], r"task Mine: test row 1: expected a value for \['score'\]"),
-        ("STS", [*STS, {**STS[0], "score": None}], r"task Mine: test row 5: expected a value for \['score'\]"),
-        ("PairClassification", STS, r"task Mine: test row 1: expected a value for \['labels'\]"),
+        (
+            "STS",
+            [{"sentence1": "a", "sentence2": "b"}],
+            r"task Mine: rows\.parquet row 1: expected a value for \['score'\]",
+        ),
+        ("STS", [*STS, {**STS[0], "score": None}], r"task Mine: rows\.parquet row 5: expected a value for \['score'\]"),
+        ("PairClassification", STS, r"task Mine: rows\.parquet row 1: expected a value for \['labels'\]"),
         ("Classification", LABELLED[6:], r"task Mine: expected rows in the split 'train', found none"),
         ("Classification", LABELLED[:6], r"task Mine: expected rows in the split 'test', found none"),
     ],

@@ -1,0 +1,63 @@
+"""Lines of text files, and rows of CSV and TSV files, read strictly: what is wrong is named by its place."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+
+from lib.command import InputError
+
+csv.field_size_limit(1 << 30)
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+def decoded_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
+    """The lines of a UTF-8 file with their ends, without a byte order mark.
+
+    Raises:
+        InputError: bytes are no UTF-8; the message has their offset.
+    """
+    offset = 0
+    for line in file:
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name}: byte {offset + error.start}: expected UTF-8, found {line[error.start : error.end].hex()}; "
+                "save the file as UTF-8"
+            ) from error
+        yield text.removeprefix("\ufeff") if offset == 0 else text
+        offset += len(line)
+
+
+def cells_of_tsv(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The cells of each line; a cell that is quoted as a whole loses its quotation marks, others are as they are."""
+    for line in lines:
+        cells = line.rstrip("\r\n").split("\t")
+        yield [cell[1:-1].replace('""', '"') if QUOTED.fullmatch(cell) else cell for cell in cells]
+
+
+def read_rows(lines: Iterable[str], name: str) -> Iterator[dict[str, str]]:
+    """Rows of a CSV file (RFC 4180) or, where the name says so, a TSV file, under the names in its first line.
+
+    Nothing is taken for a number or for missing. Empty lines are passed over.
+
+    Raises:
+        InputError: there is no first line, a name is twice in it, a quotation mark is unpaired, or a row has more or
+            fewer cells.
+    """
+    tabs = ".tsv" in name.lower()
+    rows = cells_of_tsv(lines) if tabs else csv.reader(lines, strict=True)
+    try:
+        header = [column.strip() for column in next(rows, [])]
+        if len(set(header)) < len(header):
+            twice = next(column for column in header if header.count(column) > 1)
+            raise InputError(f"{name}: expected different names of columns, found {twice!r} twice")
+        if not any(header):
+            raise InputError(f"{name}: expected names of columns in the first line, found none")
+        for number, cells in enumerate((row for row in rows if any(row)), start=1):
+            if len(cells) != len(header):
+                raise InputError(f"{name}: row {number}: expected {len(header)} cells, found {len(cells)}")
+            yield dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        line = "" if tabs else f" line {rows.line_num}:"  # type: ignore[attr-defined]
+        raise InputError(f"{name}:{line} expected cells that are quoted as in RFC 4180, found {error}") from error
