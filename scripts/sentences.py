@@ -35,7 +35,7 @@ import sentencex
 
 from lib.command import InputError, run
 from lib.documents import hub_files, in_turn, local_files, one_after_another
-from lib.files import replacing, sha256, write_json
+from lib.files import check_hashes, replacing, sha256, write_json
 from lib.language import check_language, may_be
 from lib.overlap import TaskTexts, hash_texts, normalized_words, word_hashes
 from lib.progress import progress, say
@@ -267,6 +267,19 @@ def test_texts_of(paths: Iterable[Path]) -> TaskTexts:
     return texts
 
 
+def most_dropped(counts: dict[str, int], rules: Rules) -> str:
+    """Which rule dropped most of the sentences, and the key of the config that says so."""
+    keys = {
+        "too_short": f" (corpus.min_words: {rules.min_words})",
+        "too_long": f" (corpus.max_words: {rules.max_words})",
+        "other_language": f" (corpus.language: {rules.language})",
+        "test_text": " (corpus.decontaminate)",
+    }
+    reason = max(REASONS, key=lambda reason: counts.get(reason, 0))
+    dropped = f"{counts.get(reason, 0):,} of {counts['sentences']:,} sentences"
+    return f"most were dropped as {reason}{keys.get(reason, '')}: {dropped}" if counts.get(reason) else "none dropped"
+
+
 def write_shards(sentences: list[str], folder: Path, shard_size: int) -> list[Path]:
     """Write consecutive runs of ``shard_size`` sentences as parquet files with the one column ``text``."""
     shards = []
@@ -301,6 +314,8 @@ def main(argv: list[str]) -> None:
 
     if args.language:
         check_language(args.language)
+    for path in args.paths:
+        check_hashes(path, required=False)
     test_texts = test_texts_of(args.tasks)
     streamed = [source for source in map(parse_source, args.sources) if source.kind == "hub"]
     files = {}
@@ -320,7 +335,7 @@ def main(argv: list[str]) -> None:
     if len(texts) < args.count:
         raise InputError(
             f"corpus: expected {args.count:,} distinct sentences, found {len(texts):,} in {counts['documents']:,} "
-            "documents; add a source, or lower the models' sentences"
+            f"documents; {most_dropped(counts, rules)}; add a source, or lower the models' sentences"
         )
     shards = write_shards(texts, args.shards, args.shard_size)
     settings = {"sources": args.sources, "documents": args.documents, "seed": args.seed, "language": args.language}

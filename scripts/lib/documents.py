@@ -1,56 +1,88 @@
 """Documents of text, read one at a time from files of several formats, on disk or on the hub.
 
-The name's ending tells the format: ``.txt`` (paragraphs parted by an empty line are documents), ``.jsonl`` and
-``.json`` (an object a line), ``.parquet``, and WordNet's ``data.noun``, ``.verb``, ``.adj`` and ``.adv`` files (the
-definition and each example of a synset are documents). All but parquet may be compressed (``.gz``). Parquet needs a
-file on disk.
+The name's ending tells the format: ``.txt`` (a line is a document, or where lines are wrapped a paragraph), ``.jsonl``
+and ``.json`` (an object a line), ``.csv`` and ``.tsv``, ``.parquet``, and WordNet's ``data.noun``, ``.verb``, ``.adj``
+and ``.adv`` files (the definition and each example of a synset are documents). All but parquet may be compressed
+(``.gz``). Parquet needs a file on disk.
 """
 
 import gzip
 import io
 import json
 import random
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import IO, cast
 
 from lib.command import InputError, first_line
+from lib.delimited import decoded_lines, read_rows
 from lib.hub import check_file_commit
+from lib.progress import say
 from lib.sources import Source
 
 Opener = Callable[[], IO[bytes]]
 HUB_BLOCK_BYTES = 1 << 19  # about what a visit to a file of C4 takes
 VISIT = 512  # documents
+EXAMPLES = 10  # of files that are not read
+LINES_LOOKED_AT = 2000  # to see whether a file's lines are wrapped
+WIDTHS = range(50, 121)  # characters of lines that are wrapped
+RAGGED = 6  # characters more that a wrapped line may have left, where a person broke it
+FULL = 0.7  # of the lines that another follows, where they are wrapped
+NO_TEXTS = re.compile("licen[sc]e|copying|notice", re.IGNORECASE)
+
+
+def are_wrapped(lines: list[str]) -> bool:
+    """Whether lines were broken at a width: most that another follows have no room for that one's first word."""
+    lengths = sorted(map(len, filter(None, lines)))
+    width = lengths[int(0.98 * len(lengths))] if lengths else 0  # a long address may stand out
+    followed = [(line, after) for line, after in pairwise(lines) if line and after]
+    full = sum(len(line) + 1 + len(after.split()[0]) > width - RAGGED for line, after in followed)
+    return width in WIDTHS and 0 < FULL * len(followed) <= full
 
 
 def paragraphs(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
-    """Paragraphs of plain UTF-8 text; one is a run of lines without an empty line."""
-    lines: list[str] = []
-    for line in io.TextIOWrapper(file, encoding="utf-8", errors="replace"):
-        if line.strip():
-            lines.append(line.strip())
-        elif lines:
-            yield " ".join(lines)
-            lines = []
-    if lines:
-        yield " ".join(lines)
+    """Paragraphs of plain UTF-8 text: lines, or where they are wrapped, runs of lines without an empty one."""
+    lines = (line.strip() for line in decoded_lines(file, name))
+    first = list(islice(lines, LINES_LOOKED_AT))
+    wrapped = are_wrapped(first)
+    paragraph: list[str] = []
+    for line in chain(first, lines):
+        if line:
+            paragraph.append(line)
+        if paragraph and not (line and wrapped):
+            yield " ".join(paragraph)
+            paragraph = []
+    if paragraph:
+        yield " ".join(paragraph)
 
 
 def json_lines(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
-    """The string under ``text_key`` of each line's JSON object."""
-    for number, line in enumerate(file, start=1):
+    """The string under ``text_key`` of each line's JSON object; empty lines are passed over."""
+    for number, line in enumerate(decoded_lines(file, name), start=1):
+        if not line.strip():
+            continue
         try:
             text = json.loads(line)[text_key]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{name}, line {number}: expected a JSON object with the key {text_key!r}") from error
         if not isinstance(text, str):
             raise InputError(f"{name}, line {number}: expected text under {text_key!r}, found {type(text).__name__}")
         yield text
+
+
+def table_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
+    """The cells of the column ``text_key`` of a CSV or TSV file; empty ones are passed over."""
+    for row in read_rows(decoded_lines(file, name), name):
+        if text_key not in row:
+            raise InputError(f"{name}: expected a column {text_key!r}, found {list(row)}")
+        if row[text_key]:
+            yield row[text_key]
 
 
 def parquet_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
@@ -85,6 +117,8 @@ FORMATS = {
     ".txt": paragraphs,
     ".jsonl": json_lines,
     ".json": json_lines,
+    ".csv": table_rows,
+    ".tsv": table_rows,
     ".parquet": parquet_rows,
     ".noun": wordnet_glosses,
     ".verb": wordnet_glosses,
@@ -95,7 +129,7 @@ FORMATS = {
 
 def reader_of(name: str) -> Callable[[IO[bytes], str, str], Iterator[str]] | None:
     """The function that reads a file of this name, or None where its ending is not known."""
-    return FORMATS.get(Path(name.removesuffix(".gz")).suffix)
+    return FORMATS.get(Path(name.lower().removesuffix(".gz")).suffix)
 
 
 def opener_of(path: Path) -> Opener:
@@ -106,13 +140,21 @@ def opener_of(path: Path) -> Opener:
 def local_files(path: Path) -> dict[str, Opener]:
     """Openers of the readable files under ``path`` (a file or a folder), by name, sorted.
 
+    Hidden files and folders are passed over; other files that are not read are named.
+
     Raises:
         InputError: there is no such path, or nothing readable in it.
     """
     if not path.exists():
         raise InputError(f"{path}: expected a text file or a folder of text files, found nothing")
     found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    files = {str(p): opener_of(p) for p in found if reader_of(p.name)}
+    found = [p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+    read = [p for p in found if reader_of(p.name) and not NO_TEXTS.match(p.name)]
+    others = [str(p.relative_to(path)) for p in found if p not in set(read)]
+    if others and read:
+        named = ", ".join(others[:EXAMPLES]) + (", …" if len(others) > EXAMPLES else "")
+        say(f"{path}: {len(others)} of {len(found)} files are no texts by their names: {named}")
+    files = {str(p): opener_of(p) for p in read}
     if not files:
         raise InputError(f"{path}: expected files ending in {', '.join(FORMATS)} (or these with .gz), found none")
     return files
@@ -154,6 +196,8 @@ def read_file(name: str, opener: Opener, text_key: str) -> Iterator[str]:
             yield from read(file, name, text_key)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{name}: expected a whole gzip file, found {error}") from error
+    except UnicodeDecodeError as error:  # of parquet; text files name the place
+        raise InputError(f"{name}: expected UTF-8, found {error}") from error
 
 
 def in_turn(files: dict[str, Opener], text_key: str, seed: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mteb.abstasks.task_metadata import TaskMetadata
 
 from lib.benchmark import BENCHMARK, DEVELOPMENT
 from lib.command import InputError
+from lib.files import sha256
 from lib.task_data import ROWS_AT_ONCE, read_splits, write_splits
 
 TYPES = {
@@ -137,14 +138,14 @@ def mteb_task(name: str) -> AbsTask:
     return task
 
 
-def custom_task(name: str, task_type: str) -> AbsTask:
-    """A task of the user's own, scored by mteb's own class."""
+def custom_task(name: str, task_type: str, revision: str) -> AbsTask:
+    """A task of the user's own, scored by mteb's own class; its revision says which data it was."""
     base, main_score = TYPES[task_type]
     metadata = TaskMetadata(
         name=name,
         description=f"custom task {name}",
         type=task_type,
-        dataset={"path": f"custom/{name}", "revision": "local"},
+        dataset={"path": f"custom/{name}", "revision": revision},
         category="t2c" if task_type == "Classification" else "t2t",
         eval_splits=["test"],
         eval_langs=["eng-Latn"],
@@ -155,7 +156,7 @@ def custom_task(name: str, task_type: str) -> AbsTask:
 
 def load_task(name: str, path: Path, custom_type: str | None) -> AbsTask:
     """A task with its data from a file; nothing is asked of the hub."""
-    task = custom_task(name, custom_type) if custom_type else mteb_task(name)
+    task = custom_task(name, custom_type, sha256(path)) if custom_type else mteb_task(name)
     data = read_data(path)
     task.dataset = data["default"] if list(data) == ["default"] else data
     task.data_loaded = True

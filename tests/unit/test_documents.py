@@ -2,9 +2,13 @@
 
 import gzip
 import json
+import textwrap
 
 import polars
+import pyarrow
+import pyarrow.parquet
 import pytest
+from conftest import made_sentences
 
 from lib.command import InputError
 from lib.documents import in_turn, local_files, one_after_another, read_file, reader_of
@@ -20,14 +24,61 @@ def documents(path, text_key="text"):
     return list(one_after_another(local_files(path), text_key))
 
 
-def test_paragraphs_of_plain_text(tmp_path):
-    (tmp_path / "a.txt").write_text("one\n  two \n\n \nthree\n", encoding="utf-8")
-    assert documents(tmp_path) == ["one two", "three"]
+def test_a_line_of_plain_text_is_a_document(tmp_path):
+    (tmp_path / "a.txt").write_text("\ufeffone\n  two \n\n \nthree\n", encoding="utf-8")
+    assert documents(tmp_path) == ["one", "two", "three"]
 
 
-def test_bytes_that_are_no_utf_8_do_not_stop_plain_text(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"caf\xe9 one\n")
-    assert documents(tmp_path) == ["caf\ufffd one"]
+@pytest.mark.parametrize("cut", [None, 40])
+def test_titles_a_line_each_are_documents_though_they_have_no_full_stops(tmp_path, cut):
+    titles = [text.rstrip(".").lower()[:cut].strip() for text, _ in made_sentences(300)]
+    (tmp_path / "a.txt").write_text("\n".join(titles) + "\n", encoding="utf-8")
+    assert documents(tmp_path) == titles
+
+
+@pytest.mark.parametrize("width", [60, 72, 100])
+@pytest.mark.parametrize("form", ["{}\n\n", "    {}\n\n", "A heading\n\n{}\n\n* * *\n\n"])
+def test_wrapped_lines_are_put_together_again(tmp_path, width, form):
+    texts = [text for text, _ in made_sentences(300)]
+    whole = [" ".join(texts[i : i + 10]) for i in range(0, 300, 10)]
+    pages = "".join(form.format(textwrap.fill(text, width)) for text in whole)
+    (tmp_path / "a.txt").write_text(pages + "https://example.org/" + "a" * 200 + "\n", encoding="utf-8")
+    assert [text for text in documents(tmp_path) if len(text) > 250] == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "byte"),
+    [
+        ("a.txt", "one\ntwo\ncaf\xe9 one\n".encode("latin-1"), 11),
+        ("a.txt", "one\n".encode("utf-16"), 0),
+        ("a.txt.gz", gzip.compress("one\ncaf\xe9\n".encode("latin-1")), 7),
+        ("a.jsonl", '{"text": "caf\xe9"}\n'.encode("latin-1"), 13),
+        ("a.jsonl", '{"text": "one"}\n'.encode("utf-16"), 0),
+        ("a.csv", "text\ncaf\xe9\n".encode("cp1252"), 8),
+        ("a.tsv", "text\tb\nc\td\xff\n".encode("latin-1"), 10),
+    ],
+)
+def test_a_file_of_another_encoding_is_named_with_the_place(tmp_path, name, content, byte):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: byte {byte}: .*UTF-8"):
+        documents(tmp_path)
+
+
+def test_text_of_parquet_that_is_no_utf_8_is_named(tmp_path):
+    column = pyarrow.array([b"one", b"caf\xe9"]).view(pyarrow.string())
+    pyarrow.parquet.write_table(pyarrow.table({"text": column}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: .*UTF-8"):
+        documents(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.TSV", "\t"), ("a.csv.gz", ",")])
+def test_a_column_of_a_table(tmp_path, name, mark):
+    rows = [["id", "body"], ["1", "one"], ["2", '"two ""words"""'], ["3", ""]]
+    content = "\n".join(mark.join(row) for row in rows).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert documents(tmp_path, "body") == ["one", 'two "words"']
+    with pytest.raises(InputError, match=r"text.*body"):
+        documents(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
@@ -78,7 +129,7 @@ def test_a_file_that_is_no_gzip_is_named(tmp_path, content):
         documents(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["{", '{"body": "x"}', "[1]", '"text"', '{"text": 5}', '{"text": null}', ""])
+@pytest.mark.parametrize("line", ["{", '{"body": "x"}', "[1]", '"text"', '{"text": 5}', '{"text": null}'])
 def test_a_bad_json_line_is_named_with_its_number(tmp_path, line):
     (tmp_path / "bad.jsonl").write_text('{"text": "one"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"bad\.jsonl, line 2: expected .*'text'"):
@@ -105,11 +156,15 @@ def test_a_parquet_column_that_is_no_text_is_named(tmp_path):
         documents(tmp_path)
 
 
-def test_files_of_all_folders_are_read_in_order_and_unknown_endings_passed_over(tmp_path):
-    for name in ["b.txt", "a/z.txt", "a/y.jsonl", "LICENSE", "a/page.html"]:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+def test_files_of_all_folders_are_read_in_order_and_those_that_are_not_are_named(tmp_path, capsys):
+    hidden = [".b.txt", ".git/a.txt", "a/.ipynb_checkpoints/z-checkpoint.txt"]
+    others = ["LICENSE", "a/LICENCE.txt", "COPYING.txt", "NOTICE.txt", "a/page.html", "c.md", "d.jsonl.zst"]
+    for name in ["b.txt", "a/z.txt", "a/y.jsonl", *others, *hidden]:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(json.dumps({"text": name}))
     assert [name.removeprefix(f"{tmp_path}/") for name in local_files(tmp_path)] == ["a/y.jsonl", "a/z.txt", "b.txt"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(name in line for name in others) and not any(name in line for name in hidden)
     assert list(local_files(tmp_path / "b.txt")) == [str(tmp_path / "b.txt")]
     assert reader_of("page.html") is None
 

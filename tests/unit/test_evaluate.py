@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 import evaluate
 from lib.command import InputError
-from lib.files import HASHES
+from lib.files import HASHES, sha256
 from lib.static_model import load_static_model
 from lib.tasks import mteb_task, read_data, write_data
 
@@ -136,6 +136,21 @@ def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
     assert second["A"] == pytest.approx(-first["A"])
     assert third["A"] not in (first["A"], second["A"])
     assert sorted(path.suffix for path in kept.iterdir()) == [".json", ".npy", ".sha256"]
+
+
+def test_the_revision_of_a_custom_task_is_that_of_its_data(model_folder, tmp_path):
+    revisions = []
+    for ratings in [[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 3.0, 2.0]]:
+        pairs(tmp_path / "A.arrow", ratings)
+        scores(model_folder, tmp_path / "out", {"A": "STS"}, tmp_path / "A.arrow")
+        revisions.append(json.loads((tmp_path / "out" / "A.json").read_text())["dataset_revision"])
+    assert revisions[0] == revisions[1] == sha256_of(0.0, 1.0, 2.0, 3.0, tmp_path=tmp_path) != revisions[2]
+
+
+def sha256_of(*ratings, tmp_path):
+    """The hash of a task's data with these ratings."""
+    pairs(tmp_path / "B.arrow", list(ratings))
+    return sha256(tmp_path / "B.arrow")
 
 
 @pytest.mark.parametrize("ending", [".json", ".npy", ".sha256"])

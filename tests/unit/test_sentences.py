@@ -54,6 +54,17 @@ def test_cleaning(raw, expected):
     cleaned.encode("utf-8")
 
 
+def test_too_few_sentences_are_a_mistake_that_names_the_rule_which_dropped_most(tmp_path):
+    long = [" ".join(["word"] * 70) + f" number {i}." for i in range(30)]
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("\n".join([*long, "Short.", "The boat left the old harbour."]))
+    command = ["--sources", json.dumps([f"path:{tmp_path}/texts"]), "--paths", tmp_path / "texts", "--count", 20]
+    command += ["--shard-size", 10, "--shards", tmp_path / "shards", "--manifest", tmp_path / "manifest.json"]
+    with pytest.raises(InputError, match=r"too_long.*max_words: 60.*30 of 32"):
+        script.main([str(part) for part in command])
+    assert not (tmp_path / "manifest.json").exists()
+
+
 def test_a_document_with_a_lone_surrogate_is_cleaned_not_a_crash():
     kept, _ = sampled(["The boat \ud800 left the old harbour. The quiet tide rose under it."], 2)
     assert sorted(kept) == ["The boat left the old harbour.", "The quiet tide rose under it."]
