@@ -27,7 +27,7 @@ from lib.config import (
     lay_over,
     lineage,
 )
-from lib.files import claim
+from lib.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
 from lib.sources import parse_source
 
@@ -119,7 +119,7 @@ def source_path(text):
 def files_of(text):
     """The files of a source that is a user's own folder: inputs too, so that an edit in it reruns what reads it."""
     source = parse_source(text)
-    return sorted(map(str, filter(Path.is_file, Path(source.path).rglob("*")))) if source.kind == "path" else []
+    return list(map(str, visible_files(Path(source.path)))) if source.kind == "path" else []
 
 
 def task_path(task):

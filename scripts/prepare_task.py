@@ -21,7 +21,7 @@ import pyarrow
 
 from lib.command import InputError, first_line, run
 from lib.delimited import decoded_lines, read_rows
-from lib.files import check_hashes
+from lib.files import check_hashes, visible_files
 from lib.task_data import write_splits
 
 COLUMNS = {
@@ -61,33 +61,30 @@ def table_paths(source: Path) -> dict[Path, str | None]:
     Splits are found in the names of files and their folders by the words that the library datasets takes.
 
     Raises:
-        InputError: there is no table, or of several one whose name says no split, or two.
+        InputError: there is no table; or a file's name says no split of several tables, two, or one that has no table.
     """
-    found = [source] if source.is_file() else sorted(path for path in source.rglob("*") if is_table(path, source))
-    if not found or not is_table(found[0], source):
-        raise InputError(f"{source}: expected a file ending in {', '.join(READERS)}, found none")
-    if len(found) == 1:
-        return {found[0]: None}
-    paths: dict[Path, str | None] = {}
-    for path in found:
+    files = {}
+    for path in [source] if source.is_file() else visible_files(source):
         words = set(re.split("[^a-z]+", str(path.relative_to(source)).lower()))
-        splits = [split for split, names in SPLITS.items() if names & words]
-        if len(splits) != 1:
+        files[path] = [split for split, names in SPLITS.items() if names & words]
+    tables = [path for path in files if path.suffix.lower() in READERS]
+    if not tables:
+        raise InputError(f"{source}: expected a file ending in {', '.join(READERS)}, found none")
+    named = {split for path in tables for split in files[path]}
+    for path, splits in files.items():
+        if path not in tables and named and not named.issuperset(splits):
+            raise InputError(f"{path}: expected a file ending in {', '.join(READERS)}, for its name says {splits[0]}")
+        if path in tables and len(tables) > 1 and len(splits) != 1:
             raise InputError(f"{path}: expected one of {list(SPLITS)} in the names of several tables, found {splits}")
-        paths[path] = splits[0]
-    return paths
-
-
-def is_table(path: Path, folder: Path) -> bool:
-    """Whether a path is a table by its ending, and neither it nor a folder that it is in is hidden."""
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix in READERS and not hidden and path.is_file()
+    return {path: files[path][0] if len(tables) > 1 else None for path in tables}
 
 
 def parquet_rows(path: Path) -> Iterator[dict]:
-    """Rows of a parquet file."""
-    for rows in polars.read_parquet(path).iter_slices():
-        yield from rows.to_dicts()
+    """Rows of a parquet file, the first without the others."""
+    frame = polars.scan_parquet(path)
+    for part in (frame.head(1), frame.slice(1)):
+        for rows in part.collect().iter_slices():
+            yield from rows.to_dicts()
 
 
 def json_rows(path: Path) -> Iterator[dict]:
@@ -105,10 +102,9 @@ def json_rows(path: Path) -> Iterator[dict]:
 
 
 def delimited_rows(path: Path) -> Iterator[dict]:
-    """Rows of a CSV or TSV file; all cells are text, and empty ones are none."""
+    """Rows of a CSV or TSV file; all cells are text."""
     with path.open("rb") as file:
-        for row in read_rows(decoded_lines(file, str(path)), path.name):
-            yield {name: cell or None for name, cell in row.items()}
+        yield from read_rows(decoded_lines(file, str(path)), str(path))
 
 
 READERS = {".parquet": parquet_rows, ".csv": delimited_rows, ".tsv": delimited_rows, ".jsonl": json_rows}
@@ -121,7 +117,7 @@ def rows_of(path: Path) -> Iterator[dict]:
         InputError: it is damaged.
     """
     try:
-        yield from READERS[path.suffix](path)
+        yield from READERS[path.suffix.lower()](path)
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: expected a {path.suffix} table, found {first_line(error)}") from error
 
@@ -215,13 +211,14 @@ FORMATS = {f.__name__: f for f in [table, trec, amazon_snippets, privacy_policy,
 
 
 def as_class(value: object) -> int | str | None:
-    """What a label says: a whole number of 64 bits, or the text of a name; none where it is neither."""
+    """What a label says: a whole number of 64 bits, or a name without space around it; none where it is neither."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -(2**63) <= value < 2**63 else None
     if isinstance(value, bool | str) or (isinstance(value, float) and math.isfinite(value)):
-        return None if str(value).lower() == "nan" else str(value)
+        name = str(value).strip()
+        return None if name.lower() == "nan" else name
     return None
 
 
@@ -239,7 +236,7 @@ def target_of(value: object, task_type: str) -> tuple[float | int | str | None, 
     if task_type == "STS":
         return as_number(value), "a number"
     if task_type == "PairClassification":
-        return PAIR_LABELS.get(str(value).lower()), "0 or 1, true or false, yes or no"
+        return PAIR_LABELS.get(str(value).strip().lower()), "0 or 1, true or false, yes or no"
     return as_class(value), "a class, a whole number or a name,"
 
 
@@ -265,9 +262,9 @@ def check_splits(splits: Splits, task_type: str, name: str) -> None:
     for split, rows in splits.items():
         for number, row in enumerate(rows, start=1):
             where = f"task {name}: {row.get(PLACE, f'{split} row {number}')}: expected"
-            missing = sorted(column for column in COLUMNS[task_type] if row.get(column) is None)
+            missing = sorted(c for c in COLUMNS[task_type] if row.get(c) is None or not str(row[c]).strip())
             if missing:
-                raise InputError(f"{where} a value for {missing}, found none")
+                raise InputError(f"{where} a value for {missing}, found {[row.get(column) for column in missing]}")
             for column in COLUMNS[task_type] - {target}:
                 if not is_text(row[column]):
                     raise InputError(f"{where} text under {column}, found {row[column]!r}")
@@ -289,21 +286,20 @@ def number_classes(splits: Splits, target: str, name: str) -> None:
     Raises:
         InputError: some labels are numbers and some names, or a class of another split is in no training row.
     """
-    labels = {row[target] for rows in splits.values() for row in rows}
-    kinds = {type(label) for label in labels}
-    if len(kinds) > 1:
-        examples = [next(label for label in labels if type(label) is kind) for kind in (int, str)]
-        raise InputError(f"task {name}: expected whole numbers or names under {target}, found {examples}")
-    if kinds == {str} and all(WHOLE.fullmatch(label) for label in labels):
-        names = {label: int(label) for label in labels}
-    else:
-        names = {label: number for number, label in enumerate(sorted(labels))} if kinds == {str} else {}
     trained = {row[target] for row in splits["train"]}
+    kind = type(splits["train"][0][target])
     for split, rows in splits.items():
         for number, row in enumerate(rows, start=1):
+            where = f"task {name}: {row.get(PLACE, f'{split} row {number}')}: expected"
+            if type(row[target]) is not kind:
+                other = "a whole number" if kind is int else "a name"
+                raise InputError(f"{where} {other} under {target}, as in the first row, found {row[target]!r}")
             if row[target] not in trained:
-                where = row.get(PLACE, f"{split} row {number}")
-                raise InputError(f"task {name}: {where}: expected a class of a training row, found {row[target]!r}")
+                raise InputError(f"{where} a class of a training row, found {row[target]!r}")
+    names = {}
+    if kind is str:
+        whole = all(WHOLE.fullmatch(label) for label in trained)
+        names = {label: int(label) if whole else number for number, label in enumerate(sorted(trained))}
     for rows in splits.values():
         for row in rows:
             row[target] = names.get(row[target], row[target])

@@ -10,21 +10,26 @@ csv.field_size_limit(1 << 30)
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
+def no_utf_8(name: str, offset: int, found: bytes) -> InputError:
+    """What is wrong with a file of another encoding."""
+    return InputError(f"{name}: byte {offset}: expected UTF-8, found {found.hex()}; save the file as UTF-8")
+
+
 def decoded_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
     """The lines of a UTF-8 file with their ends, without a byte order mark.
 
     Raises:
-        InputError: bytes are no UTF-8; the message has their offset.
+        InputError: bytes are no UTF-8, or zero; the message has their offset.
     """
     offset = 0
     for line in file:
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"{name}: byte {offset + error.start}: expected UTF-8, found {line[error.start : error.end].hex()}; "
-                "save the file as UTF-8"
-            ) from error
+            raise no_utf_8(name, offset + error.start, line[error.start : error.end]) from error
+        if "\0" in text:  # UTF-16 without a mark
+            start = line.index(b"\0")
+            raise no_utf_8(name, offset + start, line[start : start + 1])
         yield text.removeprefix("\ufeff") if offset == 0 else text
         offset += len(line)
 
@@ -45,7 +50,7 @@ def read_rows(lines: Iterable[str], name: str) -> Iterator[dict[str, str]]:
         InputError: there is no first line, a name is twice in it, a quotation mark is unpaired, or a row has more or
             fewer cells.
     """
-    tabs = ".tsv" in name.lower()
+    tabs = name.lower().removesuffix(".gz").endswith(".tsv")
     rows = cells_of_tsv(lines) if tabs else csv.reader(lines, strict=True)
     try:
         header = [column.strip() for column in next(rows, [])]

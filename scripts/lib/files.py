@@ -100,6 +100,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def visible_files(folder: Path) -> list[Path]:
+    """The files in a folder and its folders, sorted, without those whose name, or a folder's, begins with a dot."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
 def write_hashes(folder: Path) -> None:
     """Write down the hashes of a folder's files, for those who read them."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != HASHES)

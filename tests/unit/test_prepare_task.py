@@ -1,5 +1,6 @@
 """Custom tasks: every raw format to the splits that mteb reads."""
 
+import gzip
 import json
 
 import polars
@@ -87,7 +88,7 @@ def test_classes_named_by_text_are_numbered(tmp_path):
     assert [row["label"] for row in splits["train"]] == [row["label"] for row in LABELLED[:6]]
 
 
-@pytest.mark.parametrize("names", [("no", "yes"), ("False", "TRUE"), (False, True), (0.0, 1.0)])
+@pytest.mark.parametrize("names", [("no", "yes"), ("False", "TRUE"), (" 0", "1 "), (False, True), (0.0, 1.0)])
 def test_pairs_are_labelled_by_yes_and_no_too(tmp_path, names):
     rows = [row | {"labels": names[row["labels"]]} for row in PAIRS]
     assert prepared(tmp_path, write_table(tmp_path / "rows.jsonl", rows), "PairClassification") == {"test": PAIRS}
@@ -129,12 +130,30 @@ def test_shards_of_a_split_are_read_in_the_order_of_their_names(tmp_path):
     assert [row["text"] for row in splits["train"]] == [row["text"] for row in LABELLED[:6]]
 
 
-@pytest.mark.parametrize("names", [("a.csv", "b.csv"), ("train.csv", "rest.csv"), ("train-test.csv", "test.csv")])
+@pytest.mark.parametrize(
+    "names",
+    [("a.csv", "b.csv"), ("train.csv", "rest.csv"), ("train-test.csv", "test.csv"), ("contest.csv", "latest.csv")],
+)
 def test_several_tables_whose_names_say_no_split_are_refused(tmp_path, names):
     for name in names:
         write_table(tmp_path / name, LABELLED)
-    with pytest.raises(InputError, match=r"(a|rest|train-test)\.csv"):
+    with pytest.raises(InputError, match=r"(a|rest|train-test|contest)\.csv"):
         prepared(tmp_path, tmp_path, "Classification")
+
+
+def test_a_split_that_is_in_no_table_is_not_taken_from_another(tmp_path):
+    write_table(tmp_path / "train.csv", STS)
+    (tmp_path / "test.csv.gz").write_bytes(gzip.compress((tmp_path / "train.csv").read_bytes()))
+    with pytest.raises(InputError, match=r"test\.csv\.gz"):
+        prepared(tmp_path, tmp_path, "STS")
+    (tmp_path / "TEST.CSV").write_bytes((tmp_path / "train.csv").read_bytes())
+    assert list(prepared(tmp_path, tmp_path, "STS")) == ["test", "train"]
+
+
+def test_another_file_says_nothing_of_a_table_whose_name_says_no_split(tmp_path):
+    write_table(tmp_path / "rows.csv", STS)
+    (tmp_path / "train.py").touch()
+    assert prepared(tmp_path, tmp_path, "STS") == {"test": STS}
 
 
 def test_a_split_in_a_table_that_its_name_contradicts_is_refused(tmp_path):
@@ -162,22 +181,43 @@ def test_labels_are_not_changed_on_their_way(tmp_path, name):
     assert classes(tmp_path, name, ["1", "01", "2", "02"]) == [2, 0, 3, 1]
     assert classes(tmp_path, name, ["yes", "no", "null", "1e3", "1000"]) == [4, 2, 3, 1, 0]
     assert classes(tmp_path, name, ["7", "-3", "10"]) == [7, -3, 10]
+    assert classes(tmp_path, name, ["a", " a", "b "]) == [0, 0, 1]
     assert classes(tmp_path, "rows.jsonl", [7, -3, 10.0]) == [7, -3, 10]
     assert classes(tmp_path, "rows.jsonl", [False, True]) == [0, 1]
 
 
 @pytest.mark.parametrize(
     ("label", "found"),
-    [(float("nan"), "nan"), ("NaN", "NaN"), (2**63, str(2**63)), ([1], r"\[1\]"), ({"a": 1}, "a"), (1e400, "inf")],
+    [
+        (float("nan"), "nan"),
+        ("NaN", "NaN"),
+        (None, "None"),
+        ("", "''"),
+        (" ", "' '"),
+        (2**63, str(2**63)),
+        ([1], r"\[1\]"),
+        ({"a": 1}, "a"),
+        (1e400, "inf"),
+    ],
 )
 def test_a_label_that_names_no_class_is_refused(tmp_path, label, found):
+    others = ["a", "b"] if isinstance(label, str) else [0, 1]
     with pytest.raises(InputError, match=rf"Mine: rows\.jsonl row 2: .*{found}"):
-        classes(tmp_path, "rows.jsonl", [0 if label != "NaN" else "a", label, 1 if label != "NaN" else "b"])
+        classes(tmp_path, "rows.jsonl", [others[0], label, others[1]])
 
 
-def test_numbers_and_names_are_not_mixed(tmp_path):
-    with pytest.raises(InputError, match=r"Mine.*label"):
-        classes(tmp_path, "rows.jsonl", [1, "1", 2])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet"])
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_text_is_named_with_its_row(tmp_path, name, text):
+    write_table(tmp_path / name, [LABELLED[0], LABELLED[1] | {"text": text}, *LABELLED[2:]])
+    with pytest.raises(InputError, match=rf"{name} row 2: .*text"):
+        prepared(tmp_path, tmp_path / name, "Classification")
+
+
+@pytest.mark.parametrize("labels", [[1, "a"], ["a", 1], [1, "1"], [True, 1], [0.5, 1.0]])
+def test_numbers_and_names_are_not_mixed(tmp_path, labels):
+    with pytest.raises(InputError, match=r"Mine: rows\.jsonl row 2: .*label"):
+        classes(tmp_path, "rows.jsonl", labels)
 
 
 def test_a_class_without_a_training_row_is_refused(tmp_path):
@@ -195,6 +235,7 @@ def test_a_class_without_a_training_row_is_refused(tmp_path):
         ("empty.csv", "", "empty.csv"),
         ("latin.csv", "text,label\ncaf\xe9,0\n".encode("latin-1"), "byte 14"),
         ("wide.csv", "text,label\na,0\n".encode("utf-16"), "byte 0"),
+        ("wide.csv", "text,label\na,0\n".encode("utf-16-le"), "byte 1"),
         ("list.jsonl", "[1]\n", "line 1"),
         ("cut.jsonl", '{"text": "a", "label": 0}\n{"text":\n', "line 2"),
         ("deep.jsonl", "[" * 200_000, "line 1"),
