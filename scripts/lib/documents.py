@@ -1,16 +1,15 @@
 """Documents of text, read one at a time from files of several formats, on disk or on the hub.
 
-The name's ending tells the format: ``.txt`` (a line is a document, or where lines are wrapped a paragraph), ``.jsonl``
-and ``.json`` (an object a line), ``.csv`` and ``.tsv``, ``.parquet``, and WordNet's ``data.noun``, ``.verb``, ``.adj``
-and ``.adv`` files (the definition and each example of a synset are documents). All but parquet may be compressed
-(``.gz``). Parquet needs a file on disk.
+The name's ending tells the format: ``.txt`` (a line is a document, or a paragraph where empty lines part them),
+``.jsonl`` and ``.json`` (an object a line), ``.csv`` and ``.tsv``, ``.parquet``, and WordNet's ``data.noun``,
+``.verb``, ``.adj`` and ``.adv`` files (the definition and each example of a synset are documents). All but parquet may
+be compressed (``.gz``). Parquet needs a file on disk.
 """
 
 import gzip
 import io
 import json
 import random
-import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from typing import IO, cast
 
 from lib.command import InputError, first_line
 from lib.delimited import decoded_lines, read_rows
+from lib.files import visible_files
 from lib.hub import check_file_commit
 from lib.progress import say
 from lib.sources import Source
@@ -30,32 +30,40 @@ Opener = Callable[[], IO[bytes]]
 HUB_BLOCK_BYTES = 1 << 19  # about what a visit to a file of C4 takes
 VISIT = 512  # documents
 EXAMPLES = 10  # of files that are not read
-LINES_LOOKED_AT = 2000  # to see whether a file's lines are wrapped
+LINES_LOOKED_AT = 2000  # to see what parts a file's paragraphs
 WIDTHS = range(50, 121)  # characters of lines that are wrapped
-RAGGED = 6  # characters more that a wrapped line may have left, where a person broke it
-FULL = 0.7  # of the lines that another follows, where they are wrapped
-NO_TEXTS = re.compile("licen[sc]e|copying|notice", re.IGNORECASE)
+ROOM = 15  # characters that a wrapped line may be shorter than most: the next word did not fit
+NO_TEXTS = {"license", "licence", "copying", "notice"}
 
 
-def are_wrapped(lines: list[str]) -> bool:
-    """Whether lines were broken at a width: most that another follows have no room for that one's first word."""
-    lengths = sorted(map(len, filter(None, lines)))
-    width = lengths[int(0.98 * len(lengths))] if lengths else 0  # a long address may stand out
-    followed = [(line, after) for line, after in pairwise(lines) if line and after]
-    full = sum(len(line) + 1 + len(after.split()[0]) > width - RAGGED for line, after in followed)
-    return width in WIDTHS and 0 < FULL * len(followed) <= full
+def empty_lines_part(lines: list[str]) -> bool:
+    """Whether empty lines part a text's paragraphs; else each line is one.
+
+    So it is where most lines stand alone: fewer than a third follow another at once. And where lines are wrapped: a
+    quarter or more of those that follow another go on in lower case with what had no end, and two thirds of the lines
+    broken so are about equally long.
+    """
+    pairs = [(line, after) for line, after in pairwise(lines) if line and after]
+    if 3 * len(pairs) < sum(map(bool, lines)):
+        return True
+    broken = sorted(
+        len(line) for line, after in pairs if line[-1] not in ".!?" and after[0].isalpha() and not after[0].isupper()
+    )
+    width = broken[int(0.95 * len(broken))] if broken else 0  # a long address may stand out
+    full = sum(length > width - ROOM for length in broken)
+    return width in WIDTHS and 4 * len(broken) >= len(pairs) and 3 * full >= 2 * len(broken)
 
 
 def paragraphs(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
-    """Paragraphs of plain UTF-8 text: lines, or where they are wrapped, runs of lines without an empty one."""
+    """Paragraphs of plain UTF-8 text: lines, or where empty lines part them, runs of lines without an empty one."""
     lines = (line.strip() for line in decoded_lines(file, name))
     first = list(islice(lines, LINES_LOOKED_AT))
-    wrapped = are_wrapped(first)
+    joined = empty_lines_part(first)
     paragraph: list[str] = []
     for line in chain(first, lines):
         if line:
             paragraph.append(line)
-        if paragraph and not (line and wrapped):
+        if paragraph and not (line and joined):
             yield " ".join(paragraph)
             paragraph = []
     if paragraph:
@@ -140,16 +148,15 @@ def opener_of(path: Path) -> Opener:
 def local_files(path: Path) -> dict[str, Opener]:
     """Openers of the readable files under ``path`` (a file or a folder), by name, sorted.
 
-    Hidden files and folders are passed over; other files that are not read are named.
+    In a folder, hidden files and folders are passed over; other files that are not read are named.
 
     Raises:
         InputError: there is no such path, or nothing readable in it.
     """
     if not path.exists():
         raise InputError(f"{path}: expected a text file or a folder of text files, found nothing")
-    found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    found = [p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts)]
-    read = [p for p in found if reader_of(p.name) and not NO_TEXTS.match(p.name)]
+    found = [path] if path.is_file() else visible_files(path)
+    read = [p for p in found if reader_of(p.name) and (p == path or p.name.lower().split(".")[0] not in NO_TEXTS)]
     others = [str(p.relative_to(path)) for p in found if p not in set(read)]
     if others and read:
         named = ", ".join(others[:EXAMPLES]) + (", …" if len(others) > EXAMPLES else "")
@@ -192,7 +199,7 @@ def read_file(name: str, opener: Opener, text_key: str) -> Iterator[str]:
         raise InputError(f"{name}: expected a file ending in {', '.join(FORMATS)} (or these with .gz), found another")
     try:
         with opener() as raw:
-            file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if name.endswith(".gz") else raw
+            file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if name.lower().endswith(".gz") else raw
             yield from read(file, name, text_key)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{name}: expected a whole gzip file, found {error}") from error

@@ -29,21 +29,47 @@ def test_a_line_of_plain_text_is_a_document(tmp_path):
     assert documents(tmp_path) == ["one", "two", "three"]
 
 
-@pytest.mark.parametrize("cut", [None, 40])
-def test_titles_a_line_each_are_documents_though_they_have_no_full_stops(tmp_path, cut):
-    titles = [text.rstrip(".").lower()[:cut].strip() for text, _ in made_sentences(300)]
-    (tmp_path / "a.txt").write_text("\n".join(titles) + "\n", encoding="utf-8")
-    assert documents(tmp_path) == titles
+TEXTS = [text for text, _ in made_sentences(300)]
+LISTS = {
+    "titles": [text.rstrip(".").title() for text in TEXTS],
+    "queries": [text.rstrip(".").lower() for text in TEXTS],
+    "short": [text[:40].rstrip(".").lower().strip() for text in TEXTS],
+    "alike": [f"What is the capital of the state that is named {text.split()[1]}" for text in TEXTS],
+    "mixed": [f"{'The' if i % 8 else 'their'} boats and the tide in the old harbour, number {i}" for i in range(99)],
+    "messages": [f"the parcel that you sent on the first of may has come, {i}." for i in range(300)],
+    "sentences": [" ".join(TEXTS[i : i + 4]) for i in range(0, 300, 4)],
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("form", ["{}\n", "{}\n\n", "{}\r\n"])
+def test_a_line_of_plain_text_is_never_put_to_the_next_one_of_a_list(tmp_path, kind, form):
+    (tmp_path / "a.txt").write_bytes("".join(map(form.format, LISTS[kind])).encode())
+    assert documents(tmp_path) == LISTS[kind]
 
 
 @pytest.mark.parametrize("width", [60, 72, 100])
-@pytest.mark.parametrize("form", ["{}\n\n", "    {}\n\n", "A heading\n\n{}\n\n* * *\n\n"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}\n\n",
+        "    {}\n\n",
+        "A heading\n\n{}\n\n* * *\n\n",
+        "A heading\n=========\n\n{}\n\n- One point\n- Another\n- And one more\n\n",
+        "{}\n\nNew York\nParis\nMoscow\nLondon\nhttps://example.org/" + "a" * 200 + "\n\n",
+    ],
+)
 def test_wrapped_lines_are_put_together_again(tmp_path, width, form):
-    texts = [text for text, _ in made_sentences(300)]
-    whole = [" ".join(texts[i : i + 10]) for i in range(0, 300, 10)]
-    pages = "".join(form.format(textwrap.fill(text, width)) for text in whole)
-    (tmp_path / "a.txt").write_text(pages + "https://example.org/" + "a" * 200 + "\n", encoding="utf-8")
-    assert [text for text in documents(tmp_path) if len(text) > 250] == whole
+    whole = [" ".join(TEXTS[i : i + 10]) for i in range(0, 300, 10)]
+    pages = "".join(form.format(textwrap.fill(text, width - i % 6)) for i, text in enumerate(whole))
+    (tmp_path / "a.txt").write_text(pages, encoding="utf-8")
+    assert [text for text in documents(tmp_path) if text in whole] == whole
+
+
+def test_a_list_in_a_text_whose_paragraphs_empty_lines_part_is_one_of_them(tmp_path):
+    whole = [" ".join(TEXTS[i : i + 10]) for i in range(0, 300, 10)]
+    (tmp_path / "a.txt").write_text("\n\n".join([*whole, "Three are due:\nFirst one.\nThen another."]))
+    assert documents(tmp_path) == [*whole, "Three are due: First one. Then another."]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +77,9 @@ def test_wrapped_lines_are_put_together_again(tmp_path, width, form):
     [
         ("a.txt", "one\ntwo\ncaf\xe9 one\n".encode("latin-1"), 11),
         ("a.txt", "one\n".encode("utf-16"), 0),
+        ("a.txt", "one\n".encode("utf-16-le"), 1),
         ("a.txt.gz", gzip.compress("one\ncaf\xe9\n".encode("latin-1")), 7),
+        ("a.TXT.GZ", gzip.compress("one\ncaf\xe9\n".encode("latin-1")), 7),
         ("a.jsonl", '{"text": "caf\xe9"}\n'.encode("latin-1"), 13),
         ("a.jsonl", '{"text": "one"}\n'.encode("utf-16"), 0),
         ("a.csv", "text\ncaf\xe9\n".encode("cp1252"), 8),
@@ -71,7 +99,9 @@ def test_text_of_parquet_that_is_no_utf_8_is_named(tmp_path):
         documents(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.TSV", "\t"), ("a.csv.gz", ",")])
+@pytest.mark.parametrize(
+    ("name", "mark"), [("a.csv", ","), ("a.TSV", "\t"), ("a.csv.gz", ","), ("a.tsv.gz", "\t"), ("a.tsv.csv", ",")]
+)
 def test_a_column_of_a_table(tmp_path, name, mark):
     rows = [["id", "body"], ["1", "one"], ["2", '"two ""words"""'], ["3", ""]]
     content = "\n".join(mark.join(row) for row in rows).encode()
@@ -158,14 +188,16 @@ def test_a_parquet_column_that_is_no_text_is_named(tmp_path):
 
 def test_files_of_all_folders_are_read_in_order_and_those_that_are_not_are_named(tmp_path, capsys):
     hidden = [".b.txt", ".git/a.txt", "a/.ipynb_checkpoints/z-checkpoint.txt"]
-    others = ["LICENSE", "a/LICENCE.txt", "COPYING.txt", "NOTICE.txt", "a/page.html", "c.md", "d.jsonl.zst"]
-    for name in ["b.txt", "a/z.txt", "a/y.jsonl", *others, *hidden]:
+    others = ["LICENSE", "a/LICENCE.txt", "COPYING.txt", "Notice.txt.gz", "a/page.html", "c.md", "d.jsonl.zst"]
+    read = ["a/y.jsonl", "a/z.txt", "b.txt", "notices.txt"]
+    for name in [*read, *others, *hidden]:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(json.dumps({"text": name}))
-    assert [name.removeprefix(f"{tmp_path}/") for name in local_files(tmp_path)] == ["a/y.jsonl", "a/z.txt", "b.txt"]
+    assert [name.removeprefix(f"{tmp_path}/") for name in local_files(tmp_path)] == read
     (line,) = capsys.readouterr().err.splitlines()
     assert all(name in line for name in others) and not any(name in line for name in hidden)
-    assert list(local_files(tmp_path / "b.txt")) == [str(tmp_path / "b.txt")]
+    for name in ["b.txt", "COPYING.txt", ".b.txt"]:
+        assert list(local_files(tmp_path / name)) == [str(tmp_path / name)]
     assert reader_of("page.html") is None
 
 
