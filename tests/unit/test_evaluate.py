@@ -15,9 +15,12 @@ from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader
 
+import compare
 import evaluate
+import prepare_task
 from lib.command import InputError
-from lib.files import HASHES, sha256
+from lib.files import HASHES, write_json
+from lib.results import read_results
 from lib.static_model import load_static_model
 from lib.tasks import mteb_task, read_data, write_data
 
@@ -138,19 +141,23 @@ def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
     assert sorted(path.suffix for path in kept.iterdir()) == [".json", ".npy", ".sha256"]
 
 
-def test_the_revision_of_a_custom_task_is_that_of_its_data(model_folder, tmp_path):
-    revisions = []
-    for ratings in [[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 3.0, 2.0]]:
-        pairs(tmp_path / "A.arrow", ratings)
-        scores(model_folder, tmp_path / "out", {"A": "STS"}, tmp_path / "A.arrow")
-        revisions.append(json.loads((tmp_path / "out" / "A.json").read_text())["dataset_revision"])
-    assert revisions[0] == revisions[1] == sha256_of(0.0, 1.0, 2.0, 3.0, tmp_path=tmp_path) != revisions[2]
-
-
-def sha256_of(*ratings, tmp_path):
-    """The hash of a task's data with these ratings."""
-    pairs(tmp_path / "B.arrow", list(ratings))
-    return sha256(tmp_path / "B.arrow")
+def test_a_table_that_differs_in_one_label_is_other_data(model_folder, tmp_path):
+    for name in ["before", "again", "edited"]:
+        folder = tmp_path / name
+        rows = [{"text": f"text {i}", "label": i % 2, "split": ["train", "test"][i // 6]} for i in range(12)]
+        rows[6]["label"] = int(name == "edited")
+        (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        command = ["--name", "Mine", "--source", tmp_path / "rows.jsonl", "--type", "Classification"]
+        prepare_task.main([str(part) for part in [*command, "--output", folder / "Mine.arrow"]])
+        resampled = folder / "mteb" / "resampled" / "m" / "distilled"
+        scores(model_folder, resampled, {"Mine": "Classification"}, folder / "Mine.arrow", kept=folder / "kept")
+        found = read_results([resampled / "Mine.json"], {"Mine": "Classification"})
+        write_json(folder / "summary.json", {"rows": found, "settings": {"evaluation_seed": 42}})
+        (folder / "config.yaml").write_text(f"run: {name}\n")
+        compare.main(["--before", str(tmp_path / "before"), "--after", str(folder), "--output", str(folder / "it.md")])
+    told = [line for line in (tmp_path / "again" / "it.md").read_text().splitlines() if "Mine" in line]
+    assert told and "revision" not in told[0]
+    assert "of another revision: Mine" in (tmp_path / "edited" / "it.md").read_text()
 
 
 @pytest.mark.parametrize("ending", [".json", ".npy", ".sha256"])
