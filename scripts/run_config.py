@@ -12,6 +12,7 @@ import yaml
 
 from lib.command import run
 from lib.files import read_json, replacing
+from lib.hub import UNCHECKED
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -59,6 +60,8 @@ def main(argv: list[str]) -> None:
         f"trained on: {devices(args.trainings, 'stages')}",
         f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
     ]
+    if os.environ.get(UNCHECKED):
+        lines.append("commits of the hub: not checked")
     header = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     with replacing(args.output) as temporary:
         temporary.write_text(header + yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120))

@@ -337,6 +337,8 @@ def main(argv: list[str]) -> None:
             f"corpus: expected {args.count:,} distinct sentences, found {len(texts):,} in {counts['documents']:,} "
             f"documents; {most_dropped(counts, rules)}; add a source, or lower the models' sentences"
         )
+    if len(texts) > args.count:
+        say(f"sentences: {args.count:,} were asked for; {len(texts):,} fill whole shards (corpus.shard_size)")
     shards = write_shards(texts, args.shards, args.shard_size)
     settings = {"sources": args.sources, "documents": args.documents, "seed": args.seed, "language": args.language}
     settings |= {"min_words": args.min_words, "max_words": args.max_words}

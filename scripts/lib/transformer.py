@@ -72,7 +72,8 @@ def load_whole(model_class: Any, folder: Path, **settings: Any) -> PreTrainedMod
     model, info = model_class.from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **settings
     )
-    unexpected = set(info["unexpected_keys"])
+    constants = [name for name, _ in model.named_buffers()]  # which older checkpoints hold too: the positions' numbers
+    unexpected = {key for key in info["unexpected_keys"] if not any(f".{key}".endswith(f".{c}") for c in constants)}
     if unexpected:
         unexpected -= names_with_head(model)
     problems = {

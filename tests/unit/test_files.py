@@ -9,7 +9,7 @@ import pytest
 
 import lib.command as command_line
 from lib.command import InputError
-from lib.files import claim, read_json, remove, replacing, sha256, write_json
+from lib.files import HASHES, check_hashes, claim, read_json, remove, replacing, sha256, write_hashes, write_json
 
 
 def test_replacing_writes_the_file_and_makes_its_folders(tmp_path):
@@ -158,3 +158,24 @@ def test_a_folder_is_claimed_by_one_process_until_its_end(tmp_path):
     first.kill()
     first.wait()
     assert claim(tmp_path / "run").name.startswith(str(tmp_path))
+
+
+def test_a_folder_is_compared_with_the_hashes_that_were_written(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "a").write_text("one")
+    (folder / "b").write_text("two")
+    write_hashes(folder)
+    write_hashes(folder)
+    check_hashes(folder)
+    (folder / "inner" / "a").write_text("other")
+    for required in (True, False):
+        with pytest.raises(InputError, match="inner/a"):
+            check_hashes(folder, required)
+    (folder / "inner" / "a").unlink()
+    with pytest.raises(InputError, match="inner/a"):
+        check_hashes(folder)
+    (folder / HASHES).unlink()
+    with pytest.raises(InputError, match=HASHES):
+        check_hashes(folder)
+    check_hashes(folder, required=False)

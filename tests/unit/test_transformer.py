@@ -80,6 +80,16 @@ def test_weights_that_do_not_fill_the_model_or_fit_into_it_are_refused(copied, l
 
 
 @pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+@pytest.mark.parametrize("prefix", ["", "bert."])
+def test_the_positions_numbers_of_an_older_checkpoint_are_no_weights(copied, load, prefix):
+    weights = load_file(copied / "model.safetensors")
+    weights = {f"{prefix}{name}": values for name, values in weights.items()}
+    weights[f"{prefix}embeddings.position_ids"] = torch.arange(64)[None]
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    assert load(copied) is not None
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
 def test_a_pooler_may_be_missing_and_the_head_of_a_training_is_left_out(copied, load):
     weights = load_file(copied / "model.safetensors")
     with_head = BertForMaskedLM.from_pretrained(copied)  # which has no pooler
