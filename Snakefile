@@ -1,11 +1,6 @@
-import copy
-
 from snakemake.utils import min_version
 
 min_version("9.27")
-
-# so far, what the command line lays over config.yaml
-OVERLAY = copy.deepcopy(config)
 
 
 configfile: f"{workflow.basedir}/config.yaml"

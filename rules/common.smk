@@ -9,6 +9,7 @@ import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
 from snakemake.utils import validate
 
 BASE = Path(workflow.basedir)
@@ -20,16 +21,20 @@ from lib.command import InputError
 from lib.config import (
     check_meaning,
     check_schema,
+    check_used,
     corpus_sources,
     dimensions_of,
     expand_seeds,
     folder_of,
-    lay_over,
     lineage,
+    select,
 )
 from lib.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
 from lib.sources import parse_source
+
+# what the command line lays over config.yaml, one after another
+OVERLAYS = [*map(load_configfile, workflow.config_settings.configfiles), dict(workflow.config_settings.config)]
 
 # folders that this Snakemake works on
 CLAIMS = []
@@ -57,10 +62,12 @@ os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 os.environ.update(WORKFLOW_PID=str(os.getpid()))
 
 try:
-    lay_over(config, OVERLAY)
     check_schema(config, BASE / "schemas" / "config.schema.yaml")
     validate(config, str(BASE / "schemas" / "config.schema.yaml"))  # fills in the defaults
+    check_used([load_configfile(BASE / "config.yaml"), *OVERLAYS])
+    select(config)
     SEEDS = expand_seeds(config["models"])
+    config["build"] = list(config["models"])
     check_meaning(config, SOURCES)
 except InputError as error:
     sys.exit(f"config: {error}")
@@ -68,7 +75,7 @@ except InputError as error:
 MODELS = config["models"]
 TASKS = config["evaluation"]["tasks"]
 CUSTOM_TASKS = config["evaluation"]["custom_tasks"]
-BASELINES = config["evaluation"]["baselines"]
+BASELINES = config["baselines"]
 TRAINED = [model for model in MODELS if "from" not in MODELS[model]]
 DERIVED = [model for model in MODELS if "from" in MODELS[model]]
 SENTENCES = max(MODELS[model]["sentences"] for model in TRAINED)

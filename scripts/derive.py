@@ -120,7 +120,7 @@ def main(argv: list[str]) -> None:
 
     model, kept, training = load_stage(args.model), None, {}
     sentences, shards = read_sample(args.sentences, args.count)
-    if args.dimensions:
+    if args.dimensions and not (args.clusters and args.dimensions == model.dim):
         model, kept = reduce(model, sentences, args.dimensions)
         say(f"derive: {args.dimensions} dimensions keep {100 * kept:.1f} % of the sentence embeddings' variance")
     if args.clusters:

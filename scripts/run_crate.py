@@ -54,7 +54,7 @@ def describe(folder: Path) -> ROCrate:
     }
     corpus = config["corpus"]["source"]
     sources = [config["teacher"]["source"], *([corpus] if isinstance(corpus, str) else corpus)]
-    sources += config["evaluation"]["baselines"].values()
+    sources += config["baselines"].values()
     sources += [task["source"] for task in config["evaluation"]["custom_tasks"].values()]
     revisions = {row["task"]: row["dataset_revision"] for row in summary["rows"]}
     used = [(source, source) for source in dict.fromkeys(sources)]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -29,32 +30,55 @@ STRICT = extend(
         }
     ),
 )
-NAMED = ["models", "reference", "baselines", "custom_tasks"]
+# what a config defines, and the list that chooses of it
+LISTS = {"models": "build", "baselines": "evaluation.baselines", "reference": "evaluation.references"}
 
 
-def lay_over(config: dict, overlay: dict) -> None:
-    """Let an overlay's models, references, baselines and custom tasks stand in place of config.yaml's.
+def value_at(config: dict, path: str) -> Any:
+    """The value under a dotted path, or None."""
+    for key in path.split("."):
+        config = config.get(key) if isinstance(config, dict) else None  # type: ignore[assignment]
+    return config
 
-    Those that have a name of config.yaml's inherit what they do not say. Where one of them is null, they change
-    config.yaml's instead, and null leaves one out. So does null leave out a setting of a model.
+
+def check_used(layers: Iterable[dict]) -> None:
+    """Check that what a config defines is chosen by its own lists or by those of the configs that it is laid over.
+
+    Args:
+        layers: config.yaml, which may define more, and the configs that are laid over it, one after another.
+
+    Raises:
+        InputError: a model, baseline or reference is not.
+    """
+    chosen: dict[str, list] = {}
+    for number, layer in enumerate(layers):
+        for kind, path in LISTS.items():
+            names = value_at(layer, path)
+            chosen[kind] = chosen.get(kind, []) if names is None else names
+            unused = [name for name in value_at(layer, kind) or {} if name not in chosen[kind]]
+            if number and unused:
+                raise InputError(f"{kind}.{unused[0]}: expected its name under {path}, found {chosen[kind]}")
+
+
+def select(config: dict) -> None:
+    """Keep the models, baselines and references that the config's lists choose, in their order.
 
     Args:
         config: the merged config, changed in place.
-        overlay: what was laid over config.yaml.
+
+    Raises:
+        InputError: a name is not defined, or a model comes from one that is not built.
     """
-    for merged, laid in [(config, overlay), (config.get("evaluation"), overlay.get("evaluation"))]:
-        for name in NAMED:
-            if not isinstance(merged, dict) or not isinstance(merged.get(name), dict):
-                continue
-            own = laid.get(name) if isinstance(laid, dict) else None
-            kept = merged[name] if own is None or None in own.values() else own
-            merged[name] = {key: merged[name][key] for key in kept if merged[name][key] is not None}
-    models = config.get("models")
-    if not isinstance(models, dict):
-        return
-    for name, model in models.items():
-        if isinstance(model, dict):
-            models[name] = {key: value for key, value in model.items() if value is not None}
+    for kind, path in LISTS.items():
+        for name in value_at(config, path):
+            if name not in config[kind]:
+                raise InputError(f"{path}: {name!r}, expected one of {', '.join(config[kind])}")
+    for name in config["build"]:
+        source = config["models"][name].get("from", name)
+        if source in config["models"] and source not in config["build"]:
+            raise InputError(f"build: {name} comes from {source}, expected that one too")
+    for kind, path in LISTS.items():
+        config[kind] = {name: config[kind][name] for name in value_at(config, path)}
 
 
 def check_schema(config: dict, schema: Path) -> None:
@@ -116,7 +140,7 @@ def check_derived(models: dict, name: str) -> None:
     if "training" in model and "clusters" not in model:
         raise InputError(f"models.{name}.training: expected none, for without clusters nothing is trained")
     wide = dimensions_of(models, model["from"])
-    if model.get("dimensions", 0) >= wide:
+    if model.get("dimensions", 0) > wide - ("clusters" not in model):
         raise InputError(
             f"models.{name}.dimensions: {model['dimensions']}, expected fewer than the {wide} of {model['from']}"
         )
@@ -165,7 +189,7 @@ def check_meaning(config: dict, sources: str) -> None:
     evaluation = config["evaluation"]
     texts = {"teacher.source": config["teacher"]["source"]}
     texts |= {f"corpus.source[{i}]": source for i, source in enumerate(corpus_sources(config))}
-    texts |= {f"evaluation.baselines.{name}": source for name, source in evaluation["baselines"].items()}
+    texts |= {f"baselines.{name}": source for name, source in config["baselines"].items()}
     texts |= {f"evaluation.custom_tasks.{name}.source": t["source"] for name, t in evaluation["custom_tasks"].items()}
     for key, text in texts.items():
         try:
@@ -216,7 +240,7 @@ def check_meaning(config: dict, sources: str) -> None:
             raise InputError(
                 f"models.{name}.released: {released!r}, expected a stage of the model: {', '.join(stages)}"
             )
-    both = set(config["models"]) & set(evaluation["baselines"])
+    both = set(config["models"]) & set(config["baselines"])
     if both:
         raise InputError(f"{sorted(both)}: expected different names for models and baselines")
     named = evaluation["tasks"] + (config["corpus"]["decontaminate"] or [])

@@ -46,7 +46,7 @@ def hub_config(tmp_path_factory):
     teacher = f"hub:made/teacher@{COMMIT}"
     config["teacher"]["source"] = teacher
     config["corpus"] |= {"source": f"hub:made/texts@{COMMIT}/en/c4-train.*.json.gz", "documents": "enough"}
-    config["evaluation"]["baselines"]["teacher"] = teacher
+    config["baselines"]["teacher"] = teacher
     config["evaluation"]["tasks"] = ["STSBenchmark"]
     return config
 

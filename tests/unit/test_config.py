@@ -12,7 +12,7 @@ from workflow import REPOSITORY, changed, tiny_config
 
 from lib.benchmark import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
 from lib.command import InputError
-from lib.config import check_meaning, check_schema, check_tasks, expand_seeds, lay_over
+from lib.config import check_meaning, check_schema, check_tasks, check_used, expand_seeds, select
 
 
 def test_the_known_tasks_are_the_benchmarks():
@@ -43,36 +43,92 @@ def test_a_task_of_mteb_beyond_the_benchmark_is_known():
 
 
 BASE = {
-    "models": {"ours": {"dimensions": 2}, "other": {"dimensions": 4}},
-    "reference": {"ours": {"Avg": 1.0}},
-    "evaluation": {"tasks": ["STS12"], "baselines": {"peer": "path:peer"}},
+    "models": {"ours": {"dimensions": 2}, "other": {"dimensions": 4}, "small": {"from": "other", "dimensions": 2}},
+    "build": ["other", "small"],
+    "baselines": {"peer": "path:peer", "teacher": "path:teacher"},
+    "reference": {"ours": {"Avg": 1.0}, "other": {"Avg": 2.0}},
+    "evaluation": {"tasks": ["STS12"], "baselines": ["peer"], "references": ["other"]},
 }
 
 
+def laid_over(*overlays):
+    """What is chosen of ``BASE`` and what is laid over it."""
+    config = copy.deepcopy(BASE)
+    check_used([BASE, *overlays])
+    for overlay in overlays:
+        update_config(config, copy.deepcopy(overlay))
+    select(config)
+    return config
+
+
 @pytest.mark.parametrize(
-    ("overlay", "models", "reference", "baselines"),
+    ("overlay", "models", "baselines", "reference"),
     [
-        ({}, {"ours", "other"}, {"ours"}, {"peer"}),
-        ({"models": {"mine": {}}, "reference": {}}, {"mine"}, set(), {"peer"}),
-        ({"models": {"ours": None}}, {"other"}, {"ours"}, {"peer"}),
-        ({"models": {"ours": None, "mine": {}}}, {"other", "mine"}, {"ours"}, {"peer"}),
-        ({"models": {"ours": {"born_again": 2}}}, {"ours"}, {"ours"}, {"peer"}),
-        ({"models": {"ours": {}, "mine": {}}}, {"ours", "mine"}, {"ours"}, {"peer"}),
-        ({"evaluation": {"baselines": {"peer": "path:else"}}}, {"ours", "other"}, {"ours"}, {"peer"}),
-        ({"evaluation": {"baselines": {}}}, {"ours", "other"}, {"ours"}, set()),
-        ({"evaluation": {"baselines": {"mine": "path:mine"}}}, {"ours", "other"}, {"ours"}, {"mine"}),
+        ({}, ["other", "small"], ["peer"], ["other"]),
+        ({"build": ["ours", "other"]}, ["ours", "other"], ["peer"], ["other"]),
+        ({"models": {"mine": {"dimensions": 9}}, "build": ["mine"]}, ["mine"], ["peer"], ["other"]),
+        ({"models": {"other": {"born_again": 2}}}, ["other", "small"], ["peer"], ["other"]),
+        ({"evaluation": {"baselines": [], "references": []}}, ["other", "small"], [], []),
+        ({"baselines": {"peer": "path:else"}}, ["other", "small"], ["peer"], ["other"]),
+        (
+            {"baselines": {"mine": "path:mine"}, "evaluation": {"baselines": ["mine", "teacher"]}},
+            ["other", "small"],
+            ["mine", "teacher"],
+            ["other"],
+        ),
     ],
 )
-def test_an_overlays_entries_stand_in_place_of_ours_and_null_leaves_one_out(overlay, models, reference, baselines):
-    config = copy.deepcopy(BASE)
-    update_config(config, copy.deepcopy(overlay))
-    lay_over(config, overlay)
-    assert set(config["models"]) == models
-    assert set(config["reference"]) == reference
-    assert set(config["evaluation"]["baselines"]) == baselines
+def test_mappings_of_an_overlay_are_merged_and_its_lists_choose(overlay, models, baselines, reference):
+    config = laid_over(overlay)
+    assert [list(config[kind]) for kind in ("models", "baselines", "reference")] == [models, baselines, reference]
     assert config["evaluation"]["tasks"] == ["STS12"]
-    if "ours" in models:
-        assert config["models"]["ours"]["dimensions"] == 2
+    if "other" in models:
+        assert config["models"]["other"]["dimensions"] == 4
+
+
+def test_an_overlay_over_another_has_its_own_model_alone():
+    quickstart = {"models": {"quick": {"dimensions": 8}}, "build": ["quick"]}
+    assert list(laid_over(quickstart, {"models": {"mine": {}}, "build": ["mine"]})["models"]) == ["mine"]
+    assert list(laid_over(quickstart, {"build": ["quick", "ours"]})["models"]) == ["quick", "ours"]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ({"models": {"mine": {"dimensions": 2}}}, r"^models\.mine: .*build"),
+        ({"models": {"ours": {"born_again": 1}}}, r"^models\.ours: .*build"),
+        ({"baselines": {"mine": "path:mine"}}, r"^baselines\.mine: .*evaluation\.baselines"),
+        ({"reference": {"mine": {}}}, r"^reference\.mine: .*evaluation\.references"),
+        ({"build": ["mine"]}, r"^build: 'mine', .*ours, other, small"),
+        ({"evaluation": {"baselines": ["per"]}}, r"^evaluation\.baselines: 'per', .*peer"),
+        ({"build": ["small"]}, r"^build: small .*other"),
+    ],
+)
+def test_a_definition_that_is_not_chosen_or_a_name_that_is_not_defined_is_refused(overlay, words):
+    with pytest.raises(InputError, match=words):
+        laid_over(overlay)
+    with pytest.raises(InputError, match=words):
+        laid_over({"training": {}}, overlay)
+
+
+@pytest.mark.parametrize("overlay", [{"models": {"mine": None}, "build": ["mine"]}, {"models": None}, {"build": None}])
+def test_an_empty_body_is_refused(overlay):
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    update_config(config, overlay)
+    with pytest.raises(InputError, match=rf"^{'models.mine' if 'mine' in str(overlay) else next(iter(overlay))}: None"):
+        check_schema(config, REPOSITORY / "schemas" / "config.schema.yaml")
+
+
+@pytest.mark.parametrize("name", ["ablation", "development", "minilm", "quickstart", "seed"])
+def test_recipes_define_what_they_choose(name):
+    base, overlay = (
+        yaml.safe_load((REPOSITORY / path).read_text()) for path in ["config.yaml", f"recipes/{name}.yaml"]
+    )
+    check_used([base, overlay])
+    update_config(base, overlay)
+    check_schema(base, REPOSITORY / "schemas" / "config.schema.yaml")
+    select(base)
+    assert base["models"] and set(base["reference"]) <= set(base["evaluation"]["references"])
 
 
 @pytest.mark.parametrize(
@@ -145,8 +201,7 @@ def test_what_does_not_fit_together_is_refused_before_any_job(
     (tmp_path / "{x}").touch()
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     update_config(config, changed(tiny_config(tmp_path / "data", teacher_folder), path, value))
-    lay_over(
-        config, {"models": {"small": {}} | ({"b": {}} if path == "models.b" else {}), "evaluation": {"baselines": {}}}
-    )
+    config["build"] = ["small", *(["b"] if path == "models.b" else [])]
+    select(config)
     with pytest.raises(InputError, match=re.escape(words)):
         check_meaning(config, "sources")

@@ -18,7 +18,8 @@ CONFIG = {
     "about": "",
     "teacher": {"source": "hub:some/teacher@1"},
     "corpus": {"source": ["hub:some/texts@2/en", "path:texts"]},
-    "evaluation": {"baselines": {"teacher": "hub:some/teacher@1"}, "custom_tasks": {"Mine": {"source": "path:mine"}}},
+    "baselines": {"teacher": "hub:some/teacher@1"},
+    "evaluation": {"baselines": ["teacher"], "custom_tasks": {"Mine": {"source": "path:mine"}}},
     "release": {"license": "mit"},
 }
 HEADER = f"# commit: {COMMIT}\n# command: snakemake --cores 2\n"

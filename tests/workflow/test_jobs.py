@@ -101,6 +101,8 @@ def test_named_targets(tmp_path, target):
         ("trainin", {}, "'trainin' was unexpected"),
         ("training.temperature", 0, "training.temperature: 0 is less than or equal to the minimum of 0"),
         ("training.loss", "mean", "training.loss: 'mean' is not one of"),
+        ("models.mine", None, "models.mine: None is not of type 'object'"),
+        ("models.mine", {"dimensions": 8, "sentences": 99}, "models.mine: expected its name under build"),
         ("models.small.dimensions", "wide", "models.small.dimensions: 'wide' is not of type 'integer'"),
         (
             "models.b",

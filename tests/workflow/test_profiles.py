@@ -45,7 +45,8 @@ def test_a_static_baseline_asks_for_no_gpu(tmp_path, teacher_folder):
     (static / "model.safetensors").write_bytes(b"")
     checkout = copy_checkout(tmp_path / "checkout")
     config = tiny_config(tmp_path / "data", teacher_folder)
-    config["evaluation"]["baselines"] = {"static": f"path:{static}"}
+    config["baselines"] = {"static": f"path:{static}"}
+    config["evaluation"]["baselines"] = ["static"]
     assert asked(snakemake(checkout, "-n", config=config))["evaluate_baseline"]["gpu"] == "0"
 
 

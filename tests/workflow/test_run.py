@@ -326,6 +326,7 @@ def test_a_model_that_comes_from_another_trains_nothing_again(finished):
     def derive(config):
         config["models"]["half"] = {"from": "small", "dimensions": 8}
         config["models"]["micro"] = {"from": "half", "clusters": 50}
+        config["build"] += ["half", "micro"]
 
     jobs = plan(finished, derive)
     assert jobs["derive"] == jobs["quantize"] == jobs["release_model"] - 1 == 2
@@ -348,6 +349,7 @@ def test_another_released_stage_trains_nothing_again(finished):
 def test_a_new_width_embeds_nothing_again(finished):
     def widen(config):
         config["models"]["wide"] = {"dimensions": 24, "sentences": 256, "born_again": 0}
+        config["build"].append("wide")
 
     jobs = plan(finished, widen)
     assert jobs["pretrained"] == jobs["distill"] == 1
@@ -356,6 +358,7 @@ def test_a_new_width_embeds_nothing_again(finished):
 
 def grow(config):
     config["models"]["large"] = {"dimensions": 16, "sentences": 384, "born_again": 0}
+    config["build"].append("large")
 
 
 def test_a_larger_sample_embeds_only_what_is_new(finished):

@@ -58,13 +58,16 @@ def tiny_config(folder: Path, teacher: Path) -> dict:
         },
         "training": {"batch_size": 32, "epochs": 2},
         "models": {"small": {"dimensions": 16, "sentences": 256, "born_again": 1}},
+        "build": ["small"],
+        "baselines": {"teacher": f"path:{teacher}"},
         "evaluation": {
             "tasks": ["Topics", "Pairs"],
             "custom_tasks": {
                 "Topics": {"type": "Classification", "source": f"path:{folder}/topics.parquet", "description": "made"},
                 "Pairs": {"type": "STS", "source": f"path:{folder}/pairs.csv", "description": "made"},
             },
-            "baselines": {"teacher": f"path:{teacher}"},
+            "baselines": ["teacher"],
+            "references": ["small", "absent"],
         },
         "release": {"most_lost": 10},  # on tasks this small int8 may lose as much by chance
         "reference": {"small": {"a card": {"Avg": 50.0}}, "absent": {"a card": {"STS": 60.0}}},
