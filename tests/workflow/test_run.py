@@ -260,10 +260,19 @@ def test_an_edited_script_reruns_its_rule_and_what_follows(finished):
 def test_a_text_changed_in_a_corpus_folder_reruns_what_reads_it(finished):
     text = Path(finished[1]["corpus"]["source"].removeprefix("path:")) / "made.txt"
     assert edited(text, lambda: plan(finished))["sentences"] == 1
-    hidden = text.with_name(".made.txt")
-    hidden.touch()
     assert plan(finished) == {}
-    hidden.unlink()
+
+
+def test_a_hidden_file_in_a_corpus_folder_embeds_nothing_again(finished):
+    folder = Path(finished[1]["corpus"]["source"].removeprefix("path:"))
+    before = folder.stat()
+    (folder / ".hidden.txt").touch()
+    try:
+        jobs = plan(finished)
+    finally:
+        (folder / ".hidden.txt").unlink()
+        os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not {"sample_settings", "embed"} & set(jobs)
 
 
 def test_weights_changed_in_a_teachers_folder_rerun_what_reads_them(finished):
