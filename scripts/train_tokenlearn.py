@@ -53,10 +53,10 @@ def train_tokenlearn(
         raise InputError(
             f"tokenlearn: expected at least {model.dim} of the teacher's dimensions, found {embeddings.shape[1]}"
         )
+    zero = ~model.embedding.any(axis=1)
     torch.manual_seed(seed)
     vectors = train_model(model, sentences, embeddings, device=device, pca_dims=model.dim).embedding
-    if model.unk_token_id is not None:
-        vectors[model.unk_token_id] = 0  # as it was: tokenlearn divides it by its length
+    vectors[zero] = 0  # as they were, unknown and padding tokens': tokenlearn divides them by their length
     if not np.isfinite(vectors).all():
         raise InputError("tokenlearn: expected finite vectors, found others")
     return with_vectors(model, vectors)
