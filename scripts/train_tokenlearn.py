@@ -19,6 +19,8 @@ from lib.progress import say
 from lib.shards import each_shard, read_sample
 from lib.static_model import load_stage, save_static_model, with_vectors
 
+TINY = 1e-9  # of a vector that counts for nothing and has a direction
+
 
 class Bar(tqdm):
     """A bar that is not written anew with each step's loss, as tokenlearn's is: a log would have a line for each."""
@@ -53,10 +55,11 @@ def train_tokenlearn(
         raise InputError(
             f"tokenlearn: expected at least {model.dim} of the teacher's dimensions, found {embeddings.shape[1]}"
         )
-    zero = ~model.embedding.any(axis=1)
+    zero = ~model.embedding.any(axis=1)  # unknown and padding tokens, whose vectors tokenlearn divides by their length
+    begun = with_vectors(model, np.where(zero[:, None], np.float32(TINY), model.embedding))
     torch.manual_seed(seed)
-    vectors = train_model(model, sentences, embeddings, device=device, pca_dims=model.dim).embedding
-    vectors[zero] = 0  # as they were, unknown and padding tokens': tokenlearn divides them by their length
+    vectors = train_model(begun, sentences, embeddings, device=device, pca_dims=model.dim).embedding
+    vectors[zero] = 0
     if not np.isfinite(vectors).all():
         raise InputError("tokenlearn: expected finite vectors, found others")
     return with_vectors(model, vectors)

@@ -62,6 +62,14 @@ def test_the_same_inputs_give_the_same_bytes(folders, trained, tmp_path):
     assert sha256(tmp_path / "again" / "model.safetensors") == sha256(trained / "model.safetensors")
 
 
+def test_unknown_and_padding_tokens_stay_zero(folders, sentences):
+    model = load_static_model(folders / "distilled")
+    texts = [f"{text} \N{SNOWMAN}" for text in sentences]
+    targets = np.random.default_rng(0).normal(size=(len(texts), 24)).astype(np.float32)
+    found = train_tokenlearn.train_tokenlearn(model, texts, targets, 0, "cpu")
+    assert not found.embedding[[model.unk_token_id, model.tokenizer.token_to_id("[PAD]")]].any()
+
+
 def test_a_teacher_narrower_than_the_model_is_refused(folders, sentences):
     model = load_static_model(folders / "distilled")
     with pytest.raises(InputError, match="at least 16 of the teacher's dimensions, found 8"):
