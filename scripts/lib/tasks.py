@@ -1,5 +1,6 @@
 """mteb tasks, MTEB's own and custom ones, and their data on disk."""
 
+import copy
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -115,7 +116,7 @@ def mteb_task(name: str) -> AbsTask:
         InputError: mteb has no such task, or it is of a type that this pipeline does not average.
     """
     if name.endswith(DEVELOPMENT):
-        task = mteb_task(name.removesuffix(DEVELOPMENT))
+        task = copy.copy(mteb_task(name.removesuffix(DEVELOPMENT)))  # mteb's own keeps its name
         task.metadata = task.metadata.model_copy(update={"name": name})
         return task
     for task in mteb.get_benchmark(BENCHMARK).tasks:

@@ -4,6 +4,7 @@ import json
 import shutil
 import tracemalloc
 
+import mteb
 import numpy as np
 import polars
 import pytest
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader
 import compare
 import evaluate
 import prepare_task
+from lib.benchmark import BENCHMARK
 from lib.command import InputError
 from lib.files import HASHES, write_json
 from lib.results import read_results
@@ -314,6 +316,14 @@ def test_a_column_is_read_without_the_others(tmp_path):
         tracemalloc.stop()
     assert labels == [0, 1] * 50
     assert peak < data.stat().st_size / 10
+
+
+def test_a_development_task_leaves_the_task_that_it_is_of_as_it_was():
+    before = mteb_task("STS17")
+    assert mteb_task("STS17-dev").metadata.name == "STS17-dev"
+    after = mteb_task("STS17")
+    assert (after.metadata.name, after.hf_subsets) == ("STS17", before.hf_subsets)
+    assert "STS17-dev" not in {task.metadata.name for task in mteb.get_benchmark(BENCHMARK).tasks}
 
 
 def test_tasks_of_mteb_are_found_and_others_refused():
