@@ -224,8 +224,10 @@ def as_class(value: object) -> int | str | None:
 
 def as_number(value: object) -> float | None:
     """A finite number, of text too; none where it is not."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or "_" in str(value):  # 1_0 is Python's
+        return None
     try:
-        number = float(value) if isinstance(value, int | float | str) else math.nan
+        number = float(value)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

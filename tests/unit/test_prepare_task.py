@@ -62,6 +62,7 @@ PAIRS = [{"sentence1": f"one {i}", "sentence2": f"two {i}", "labels": i % 2} for
     ("task_type", "rows", "change", "words"),
     [
         ("STS", STS, {"score": "high"}, r"test row 2: expected a number under score, found 'high'"),
+        ("STS", STS, {"score": True}, r"test row 2: expected a number under score, found True"),
         ("STS", STS, {"sentence1": 5}, r"test row 2: expected text under sentence1, found 5"),
         ("PairClassification", PAIRS, {"labels": 0.2}, r"test row 2: expected 0 or 1, .* under labels, found 0\.2"),
         ("PairClassification", PAIRS, {"labels": "maybe"}, r"test row 2: expected 0 or 1, .* found 'maybe'"),
@@ -267,7 +268,7 @@ def test_quotation_marks_blank_lines_and_a_byte_order_mark_are_read(tmp_path):
         assert [row["text"] for row in splits["train"] + splits["test"]] == expected[name]
 
 
-@pytest.mark.parametrize("score", ["nan", "inf", "high", "1e999", ""])
+@pytest.mark.parametrize("score", ["nan", "inf", "high", "1e999", "", "1_0", "true"])
 def test_a_score_that_is_no_number_is_refused(tmp_path, score):
     (tmp_path / "rows.csv").write_text(f"sentence1,sentence2,score\na,b,1\na,b,{score}\nc,d,2\n")
     with pytest.raises(InputError, match=r"Mine: rows\.csv row 2: .*score"):
