@@ -273,7 +273,9 @@ def main(argv: list[str]) -> None:
         "gains": lambda: gains_plot(differences, settings["baselines"]),
         "tasks": lambda: tasks_plot(differences, settings["baselines"]),
         "size": lambda: size_plot(averages, summary["sizes"], settings["reference"]),
-        "speed": lambda: quality_plot(averages, summary["speeds"], "sentences a second on a CPU", []),
+        "speed": lambda: quality_plot(
+            averages, summary["speeds"], "sentences a second on a CPU, at the best number of threads", []
+        ),
         "clusters": lambda: clusters_plot(averages, settings["clusters"]),
         "similarities": lambda: similarity_plot(args.similarities, args.task),
         "loss": lambda: loss_plot(curves),

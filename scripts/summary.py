@@ -15,7 +15,17 @@ from jinja2 import Environment, StrictUndefined
 from lib.command import run
 from lib.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
-from lib.results import CATEGORIES, SPEED_HEADER, averages, categories_of, read_results, speed_lines, speed_text
+from lib.results import (
+    CATEGORIES,
+    SPEED_HEADER,
+    averages,
+    categories_of,
+    fastest,
+    rate_text,
+    read_results,
+    speed_lines,
+    speed_text,
+)
 from lib.task_data import read_splits
 
 DIFFERENCES_HEADER = ["This", "Against", "Avg", "95 % interval", "Over tasks", "Stands", *CATEGORIES]
@@ -28,7 +38,8 @@ DIFFERENCES = (
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
-    "the weights' files; Sentences/s is how many a CPU embeds, measured in turns (speed.json has the details)."
+    "the weights' files; Sentences/s is how many a CPU embeds, measured in turns, at the model's fastest number of "
+    "threads (speed.json has the details)."
 )
 MARKDOWN = """\
 {% for section in sections %}
@@ -129,19 +140,14 @@ def over_seeds(means: list[dict], seeds: dict[str, list[str]]) -> Iterator[tuple
         yield name, cells, stage, f"{rows[0]['model']}/{stage}"
 
 
-def rates_of(speed: dict) -> dict[str, float]:
-    """Sentences a second of each ``model/stage`` that ``speed.json`` has, with as many threads as all had."""
-    return {row["model"]: row["texts_per_second"] for row in speed["rows"] if row["texts"] == "short"}  # most come last
-
-
 def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) -> list[list[str]]:
-    """A line for each int8 model and each baseline."""
+    """A line for each int8 model and each baseline; ``speeds`` are rows of ``speed.json`` by ``model/stage``."""
     lines = []
     for name, cells, stage, first in over_seeds(means, settings["seeds"]):
         if stage in ("int8", "baseline"):
             size, speed = sizes.get(first), speeds.get(first)
             whose = "ours, int8" if stage == "int8" else "baseline"
-            shown = "–" if speed is None else f"{speed:,.0f}"
+            shown = "–" if speed is None else rate_text(speed)
             lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
     return lines
 
@@ -184,8 +190,8 @@ def page(
         {
             "heading": settings["run"],
             "text": [settings["about"], EXPLANATION],
-            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s"],
-            "lines": final_lines(means, sizes, rates_of(speed), settings),
+            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
+            "lines": final_lines(means, sizes, fastest(speed["rows"]), settings),
         },
         {
             "heading": "What is more than chance",
@@ -273,7 +279,8 @@ def main(argv: list[str]) -> None:
     with replacing(args.csv) as temporary:
         temporary.write_text(table.getvalue(), encoding="utf-8")
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
-    content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": rates_of(speed)}
+    speeds = {name: row["texts_per_second"] for name, row in fastest(speed["rows"]).items()}
+    content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds}
     write_json(args.json, content | {"rows": rows, "versions": versions})
     sections = page(rows, means, differences, sizes, speed, settings)
     for path, template in [(args.markdown, MARKDOWN), (args.html, HTML)]:
