@@ -10,7 +10,7 @@ import yaml
 from lib.command import InputError, run
 from lib.differences import difference
 from lib.files import read_json, replacing
-from summary import DIFFERENCES, DIFFERENCES_HEADER, MARKDOWN, cell, difference_lines, rendered
+from summary import DIFFERENCES, DIFFERENCES_HEADER, MARKDOWN, cell, difference_lines, interval_text, rendered
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -76,10 +76,9 @@ def differing(before: Path, after: Path) -> list[dict]:
         }
         rows += [names | row for row in found]
         for row in [row for row in found if row["of"] in alike]:
-            numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}"]
-            tasks.append(
-                [", ".join(key), row["of"], *numbers, f"{row['low']:+.2f} to {row['high']:+.2f}", row["stands"]]
-            )
+            star = "" if row["stands"] == "no" else "*"
+            numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}{star}"]
+            tasks.append([", ".join(key), row["of"], *numbers, interval_text(row["low"], row["high"])])
     only = [
         f"Only in {folder.name}: {', '.join(' '.join(key) for key in mine if key not in others)}."
         for folder, mine, others in [(before, old, new), (after, new, old)]
@@ -103,7 +102,7 @@ def differing(before: Path, after: Path) -> list[dict]:
         {
             "heading": "Each task",
             "text": [],
-            "header": ["Model", "Task", before.name, after.name, "Difference", "95 % interval", "Stands"],
+            "header": ["Model", "Task", before.name, after.name, "Difference", "95 % interval"],
             "lines": tasks,
         },
     ]

@@ -9,10 +9,12 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from lib.command import run
+from lib.differences import LEAST_TASKS
 from lib.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
 from lib.results import (
@@ -33,7 +35,8 @@ DIFFERENCES = (
     "How much better the first is than the second: an int8 model, a stage or a baseline. A star: the 95 % interval of "
     "a paired bootstrap over the items of these tasks (in classification, over mteb's ten training samples) is on one "
     "side of zero. The difference of Avg stands, «yes», where its interval is on one side of zero also when the tasks "
-    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others."
+    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others. A dash over "
+    f"tasks: a category of fewer than {LEAST_TASKS} tasks says too little of others of its kind."
 )
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
@@ -152,6 +155,11 @@ def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) ->
     return lines
 
 
+def interval_text(low: Any, high: Any) -> str:
+    """An interval as the table shows it, of numbers or of a CSV's texts; a dash where there is none."""
+    return "–" if low in (None, "") else f"{float(low):+.2f} to {float(high):+.2f}"
+
+
 def difference_lines(rows: list[dict]) -> list[list[str]]:
     """For each pair: the differences of the means, a star where one is more than chance, and whether Avg's stands."""
     pairs: dict[tuple, dict[str, dict]] = {}
@@ -164,8 +172,7 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
             key: f"{float(row['difference']):+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in found.items()
         }
         avg = found["Avg"]
-        interval = f"{float(avg['low']):+.2f} to {float(avg['high']):+.2f}"
-        over_tasks = f"{float(avg['low_over_tasks']):+.2f} to {float(avg['high_over_tasks']):+.2f}"
+        interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
         means = [shown.get(category, "–") for category in CATEGORIES]
         lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])
     return lines

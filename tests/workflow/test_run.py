@@ -157,7 +157,7 @@ def test_a_run_is_compared_with_a_finished_one(finished):
     assert done.returncode == 0, done.stderr[-3000:]
     text = (checkout / "results" / RUN / "against" / f"{RUN}.md").read_text()
     assert "The two have the same config." in text
-    assert re.search(r"\| small, int8 \| Topics \| (\d+\.\d\d) \| \1 \| \+0\.00 \| \+0\.00 to \+0\.00 \| no \|", text)
+    assert re.search(r"\| small, int8 \| Topics \| (\d+\.\d\d) \| \1 \| \+0\.00 \| \+0\.00 to \+0\.00 \|", text)
     missing = snakemake(checkout, "-n", f"results/{RUN}/against/absent.md", config=config)
     assert missing.returncode == 1 and "results/absent/summary.json" in missing.stdout + missing.stderr
 
