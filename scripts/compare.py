@@ -10,7 +10,8 @@ import yaml
 from lib.command import InputError, run
 from lib.differences import difference
 from lib.files import read_json, replacing
-from summary import DIFFERENCES, DIFFERENCES_HEADER, MARKDOWN, cell, difference_lines, interval_text, rendered
+from lib.page import markdown_page
+from summary import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -49,7 +50,7 @@ def read_run(folder: Path) -> tuple[dict, dict, dict, dict]:
 
 
 def differing(before: Path, after: Path) -> list[dict]:
-    """The sections of a comparison: each a heading, paragraphs, and a table of a header and lines of cells.
+    """The sections of a comparison.
 
     Raises:
         InputError: a run is not finished, or the two drew other items for the bootstrap.
@@ -115,7 +116,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--after", type=Path, required=True, help="the other's")
     parser.add_argument("--output", type=Path, required=True, help="the Markdown to write")
     args = parser.parse_args(argv)
-    text = rendered(MARKDOWN, differing(args.before, args.after), escape=False)
+    text = markdown_page(differing(args.before, args.after))
     with replacing(args.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

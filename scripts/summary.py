@@ -11,12 +11,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from lib.command import run
 from lib.differences import LEAST_TASKS
 from lib.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
+from lib.page import html_page, markdown_page
 from lib.results import (
     CATEGORIES,
     SPEED_HEADER,
@@ -44,48 +43,6 @@ EXPLANATION = (
     "the weights' files; Sentences/s is how many a CPU embeds, measured in turns, at the model's fastest number of "
     "threads (speed.json has the details)."
 )
-MARKDOWN = """\
-{% for section in sections %}
-{{ "#" if loop.first else "##" }} {{ section.heading }}
-
-{% for paragraph in section.text if paragraph %}
-{{ paragraph }}
-
-{% endfor %}
-| {{ section.header | join(" | ") }} |
-|---|---{{ "|---:" * (section.header | length - 2) }}|
-{% for cells in section.lines %}
-| {{ cells | join(" | ") }} |
-{% endfor %}
-{{ "" if loop.last else "\n" }}
-{%- endfor %}
-"""
-HTML = """\
-<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>Summary</title>
-<style>
-.summary { font: 15px/1.5 sans-serif; margin: 1.5em; max-width: 80em }
-.summary div { overflow-x: auto }
-.summary table { border-collapse: collapse }
-.summary th, .summary td { padding: .25em .8em; border-bottom: 1px solid #ccc; text-align: right; white-space: nowrap }
-.summary :is(th, td):nth-child(-n+2) { text-align: left }
-</style>
-<div class="summary">
-{% for section in sections %}
-<h2>{{ section.heading }}</h2>
-{% for paragraph in section.text if paragraph %}
-<p>{{ paragraph }}</p>
-{% endfor %}
-<div><table>
-<tr>{% for name in section.header %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for cells in section.lines %}
-<tr>{% for value in cells %}<td>{{ value }}</td>{% endfor %}</tr>
-{% endfor %}
-</table></div>
-{% endfor %}
-</div>
-</html>
-"""
 COLUMNS = ["model", "stage", "task", "category", "score", "test_items", "seconds", "seed", "mteb_version"]
 COLUMNS += ["dataset_revision", "result"]
 VERSIONED = ["model2vec", "mteb", "numpy", "scikit-learn", "snakemake", "tokenizers", "torch", "transformers"]
@@ -181,7 +138,7 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
 def page(
     rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, speed: dict, settings: dict
 ) -> list[dict]:
-    """The sections of the summary: each a heading, paragraphs, and a table of a header and lines of cells.
+    """The sections of the summary.
 
     The final models come first, in a table that fits a screen; then their stages, and all details.
     """
@@ -240,14 +197,6 @@ def page(
     return sections
 
 
-def rendered(template: str, sections: list[dict], escape: bool) -> str:
-    """The sections laid out by a Jinja template; ``escape`` what stands for something else in HTML."""
-    environment = Environment(
-        autoescape=escape, trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    return environment.from_string(template).render(sections=sections)
-
-
 def main(argv: list[str]) -> None:
     """Write the summary of one run."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -290,9 +239,9 @@ def main(argv: list[str]) -> None:
     content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds}
     write_json(args.json, content | {"rows": rows, "versions": versions})
     sections = page(rows, means, differences, sizes, speed, settings)
-    for path, template in [(args.markdown, MARKDOWN), (args.html, HTML)]:
+    for path, text in [(args.markdown, markdown_page(sections)), (args.html, html_page(sections))]:
         with replacing(path) as temporary:
-            temporary.write_text(rendered(template, sections, escape=template is HTML), encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -231,6 +231,10 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     assert lines == [expected]
 
 
+def test_texts_of_the_config_stay_texts_in_the_summary(made):
+    assert "About &lt;this&gt; run." in (made / "summary.markdown").read_text()
+
+
 def test_html_is_escaped_and_has_the_same_cells(made):
     text = (made / "summary.html").read_text()
     assert "About &lt;this&gt; run." in text
@@ -306,6 +310,7 @@ def family(tmp_path):
     settings = {"baselines": ["peer"], "released": dict.fromkeys(stages, "pretrained")}
     settings["clusters"] = {"micro": {"from": "a", "clusters": 2000, "dimensions": 128}}
     settings["reference"] = {"a": {"its card": {"Avg": 66.0, "Size (MB)": 7.5}, "another": {"Avg": 60.0}}}
+    settings["reference"]["a $x_$"] = {"<b> & $\\frac$": {"Avg": 60.0, "Size (MB)": 1.0}}
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "speeds": sizes, "settings": settings}))
     rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,stands"]
@@ -344,6 +349,7 @@ def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(family, tmp_pat
     draw(*family, tmp_path)
     texts = drawn(tmp_path / "size.svg")
     assert "a, its card" in texts and "a, another" not in texts
+    assert "a $x_$, &lt;b&gt; &amp; $\\frac$" in texts
     assert {"a, int8", "b, int8", "c, int8", "micro, int8", "peer", "0.1", "1", "100"} <= set(texts)
     assert not [text for text in texts if "10^" in text or "times" in text or "pretrained" in text]
 
@@ -376,11 +382,12 @@ def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
 
 def test_losses_are_shown_over_whole_epochs(family, tmp_path):
     draw(*family, tmp_path)
-    assert "0.5" not in drawn(tmp_path / "loss.svg")
+    texts = drawn(tmp_path / "loss.svg")
+    assert "0.5" not in texts and not [text for text in texts if "$" in text]
     assert {"0", "1", "2"} <= set(drawn(tmp_path / "loss.svg"))
 
 
-def released(made, model, sentences, most_lost=0.1):
+def released(made, model, sentences, most_lost=0.1, **changed):
     """The release folder ``path/to/m`` of a float32 model."""
     shard = write_shard(made / "sentences" / "00000.parquet", sentences)
     folders = {"int8": made / "int8", "float16": made / "float16"}
@@ -402,7 +409,7 @@ def released(made, model, sentences, most_lost=0.1):
         "seed": 42,
         "sentences": 400,
         "teacher": f"hub:some/teacher@{'b' * 40}",
-    }
+    } | changed
     output = made / "path" / "to" / "m"
     command = ["--name", "m", "--float32", model, *makes, "--output", output]
     command += [
@@ -475,6 +482,15 @@ def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(made,
     assert {result.dataset_revision for result in data.eval_results} == {"r"}
 
 
+def test_texts_of_the_config_stay_texts_in_the_card(made, teacher_folder, sentences):
+    licence = "mit: mine\nbase_model: other/model\n---\n# Mine"
+    changed = {"license": licence, "about": "</p><script>x()</script>", "corpus": ["path:a`<script>`"]}
+    folder = released(made, distilled(teacher_folder, made / "final"), sentences, most_lost=10, **changed)
+    card = ModelCard.load(folder / "README.md")
+    assert (card.data.license, card.data.base_model) == (licence, "some/teacher")
+    assert "<script>" not in card.text and card.text.count("\n# ") == 1
+
+
 def test_a_model_that_int8_costs_too_much_is_not_released(made, teacher_folder, sentences):
     model = distilled(teacher_folder, made / "final")
     message = "release of m: int8 has 80.00 in PairClassification, distilled has 90.00: expected a loss of at most 9.9"
@@ -490,7 +506,7 @@ def test_a_clustered_models_own_folder_is_int8(made, teacher_folder, sentences, 
     assert {path.name for path in folder.iterdir()} == {"README.md", "float16", "float32", "onnx", *release.MODEL_FILES}
     monkeypatch.chdir(made)
     card = (folder / "README.md").read_text()
-    assert "It was derived from whole, which was distilled from `hub:some/teacher@" in card
+    assert "It was derived from whole, which was distilled from <code>hub:some/teacher@" in card
     by_model2vec, by_onnx = run_snippets(card)
     assert by_model2vec["model"].embedding.shape == (20, 16)
     np.testing.assert_allclose(by_onnx["embeddings"], by_model2vec["embeddings"], atol=5e-2)
