@@ -118,6 +118,11 @@ def options(**values):
     return [part for option in given.items() for part in option]
 
 
+def as_json(value):
+    """JSON in which no tag begins: Snakemake's report has the params of jobs in a script of its page."""
+    return json.dumps(value).replace("<", r"\u003c")
+
+
 def source_path(text):
     """Where a source is on disk: the user's own path, or the folder that the rule fetch makes."""
     return folder_of(text, "<sources>")

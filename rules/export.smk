@@ -92,7 +92,7 @@ rule release_model:
         int8=folder_of_input("int8"),
         onnx=folder_of_input("onnx"),
         release=folder_of_output,
-        settings=lambda wildcards: json.dumps(card_settings(wildcards.model)),
+        settings=lambda wildcards: as_json(card_settings(wildcards.model)),
     shell:
         "python {input.script:q} --name {wildcards.model} --float32 {params.float32:q} --float16 {params.float16:q}"
         " --int8 {params.int8:q} --onnx {params.onnx:q} --summary {input.summary:q} --speed {input.speed:q}"

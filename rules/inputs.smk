@@ -114,7 +114,7 @@ def card_settings(model):
 
 def publishing():
     """Where release folders go and what is asked of them, as options of publish.py."""
-    settings = json.dumps({model: card_settings(model) for model in MODELS})
+    settings = as_json({model: card_settings(model) for model in MODELS})
     return [*options(owner=config["release"]["owner"], settings=settings), "--tasks", *TASKS]
 
 
@@ -165,7 +165,7 @@ def compared_pairs():
         pairs += [(scored(model, stage), scored(model, before)) for before, stage in zip(made, made[1:])]
         if "tokenlearn" in stages_of(model):
             pairs += [(scored(model, "pretrained"), scored(model, "tokenlearn"))]
-    return json.dumps(list(dict.fromkeys(pairs)))
+    return as_json(list(dict.fromkeys(pairs)))
 
 
 def custom_task_path(wildcards):
@@ -191,7 +191,7 @@ def scored_model(wildcards):
 
 def custom_types(wildcards):
     """The types of the custom tasks, as JSON."""
-    return json.dumps({task: CUSTOM_TASKS[task]["type"] for task in TASKS if task in CUSTOM_TASKS})
+    return as_json({task: CUSTOM_TASKS[task]["type"] for task in TASKS if task in CUSTOM_TASKS})
 
 
 def baseline_path(wildcards):
@@ -265,4 +265,4 @@ def summary_settings():
         "reference": config["reference"],
         "reference_about": config["reference_about"],
     }
-    return json.dumps(settings)
+    return as_json(settings)

@@ -124,7 +124,7 @@ rule run_config:
     conda:
         "../envs/pipeline.yaml"
     params:
-        config=json.dumps(config),
+        config=as_json(config),
         embeddings=folder_of_input("embeddings"),
     shell:
         "python {input.script:q} --config {params.config:q} --summary {input.summary:q}"

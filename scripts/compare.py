@@ -10,7 +10,8 @@ import yaml
 from lib.command import InputError, run
 from lib.differences import difference
 from lib.files import read_json, replacing
-from summary import DIFFERENCES, DIFFERENCES_HEADER, MARKDOWN, cell, difference_lines, rendered
+from lib.page import markdown_page
+from summary import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -49,7 +50,7 @@ def read_run(folder: Path) -> tuple[dict, dict, dict, dict]:
 
 
 def differing(before: Path, after: Path) -> list[dict]:
-    """The sections of a comparison: each a heading, paragraphs, and a table of a header and lines of cells.
+    """The sections of a comparison.
 
     Raises:
         InputError: a run is not finished, or the two drew other items for the bootstrap.
@@ -76,10 +77,9 @@ def differing(before: Path, after: Path) -> list[dict]:
         }
         rows += [names | row for row in found]
         for row in [row for row in found if row["of"] in alike]:
-            numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}"]
-            tasks.append(
-                [", ".join(key), row["of"], *numbers, f"{row['low']:+.2f} to {row['high']:+.2f}", row["stands"]]
-            )
+            star = "" if row["stands"] == "no" else "*"
+            numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}{star}"]
+            tasks.append([", ".join(key), row["of"], *numbers, interval_text(row["low"], row["high"])])
     only = [
         f"Only in {folder.name}: {', '.join(' '.join(key) for key in mine if key not in others)}."
         for folder, mine, others in [(before, old, new), (after, new, old)]
@@ -103,7 +103,7 @@ def differing(before: Path, after: Path) -> list[dict]:
         {
             "heading": "Each task",
             "text": [],
-            "header": ["Model", "Task", before.name, after.name, "Difference", "95 % interval", "Stands"],
+            "header": ["Model", "Task", before.name, after.name, "Difference", "95 % interval"],
             "lines": tasks,
         },
     ]
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--after", type=Path, required=True, help="the other's")
     parser.add_argument("--output", type=Path, required=True, help="the Markdown to write")
     args = parser.parse_args(argv)
-    text = rendered(MARKDOWN, differing(args.before, args.after), escape=False)
+    text = markdown_page(differing(args.before, args.after))
     with replacing(args.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

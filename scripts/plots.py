@@ -26,6 +26,7 @@ from lib.task_data import read_splits
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "osD^vPX"
 MEANS = [*CATEGORIES, "Avg"]
+plt.rcParams |= {"text.parse_math": False}  # a name may have a $
 plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -236,7 +237,9 @@ def loss_plot(trainings: dict[str, dict]) -> Figure:
         seen = [p for p in curve if p["train_loss"] is not None]
         axis.plot([p["epoch"] for p in seen], [p["train_loss"] for p in seen], color=color, linestyle=":")
     axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.set_ylabel("loss (held-out; dotted: training)")
@@ -273,7 +276,9 @@ def main(argv: list[str]) -> None:
         "gains": lambda: gains_plot(differences, settings["baselines"]),
         "tasks": lambda: tasks_plot(differences, settings["baselines"]),
         "size": lambda: size_plot(averages, summary["sizes"], settings["reference"]),
-        "speed": lambda: quality_plot(averages, summary["speeds"], "sentences a second on a CPU", []),
+        "speed": lambda: quality_plot(
+            averages, summary["speeds"], "sentences a second on a CPU, at the best number of threads", []
+        ),
         "clusters": lambda: clusters_plot(averages, settings["clusters"]),
         "similarities": lambda: similarity_plot(args.similarities, args.task),
         "loss": lambda: loss_plot(curves),

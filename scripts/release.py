@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from markupsafe import Markup
 
 from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.command import InputError, run
 from lib.files import check_hashes, read_json, replacing, sha256
+from lib.page import filled, in_markdown, table
 from lib.results import CATEGORIES, SPEED_HEADER, speed_lines, speed_text
 from lib.sources import parse_source
 from run_config import commit
@@ -23,8 +25,8 @@ TEXT = """\
 # {{ name }}
 
 A static embedding model of {{ dimensions }} dimensions: each token is looked up in a table, and a sentence is the mean
-of its tokens. It was {{ origin }}distilled from `{{ teacher }}`, trained on {{ sentences }} sentences of {{ corpus }}
-with the seed {{ seed }}, and taken at the stage {{ stage }}. The pipeline's commit: {{ commit }}.
+of its tokens. It was {{ origin }}distilled from <code>{{ teacher }}</code>, trained on {{ sentences }} sentences of
+{{ corpus }} with the seed {{ seed }}, and taken at the stage {{ stage }}. The pipeline's commit: {{ commit }}.
 
 ```python
 {{ usage }}
@@ -126,12 +128,6 @@ def eval_results(name: str, rows: list[dict]) -> Iterator[EvalResult]:
         )
 
 
-def table(header: list[str], lines: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first two are numbers."""
-    rule = ["---", "---", *["---:"] * (len(header) - 2)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *lines])
-
-
 def model_card(
     name: str, settings: dict, summary: dict, speed: dict, reports: list[dict], onnx: dict, max_tokens: int
 ) -> ModelCard:
@@ -175,15 +171,16 @@ def model_card(
         datasets=datasets or None,
         eval_results=list(eval_results(name, summary["rows"])),
     )
-    return ModelCard.from_template(
-        data,
-        template_str=f"---\n{{{{ card_data }}}}\n---\n\n{TEXT}",
+    text = filled(
+        TEXT,
         name=name,
         dimensions=settings["dimensions"],
-        origin=f"derived from {' and that from '.join(settings['from'])}, which was " if settings["from"] else "",
+        origin=Markup(
+            f"derived from {' and that from '.join(settings['from'])}, which was " if settings["from"] else ""
+        ),
         teacher=settings["teacher"],
         sentences=f"{settings['sentences']:,}",
-        corpus=" and ".join(f"`{source}`" for source in settings["corpus"]),
+        corpus=Markup(" and ".join(f"<code>{in_markdown(source)}</code>" for source in settings["corpus"])),
         seed=settings["seed"],
         stage=settings["stage"],
         commit=commit(),
@@ -191,8 +188,8 @@ def model_card(
         speeds=table(
             SPEED_HEADER, speed_lines(speed, [f"{name}/int8", *(f"{n}/baseline" for n in settings["baselines"])])
         ),
-        usage="\n".join(usage),
-        loaders=CLUSTERED_LOADERS.format(clusters=f"{clusters:,}") if clusters else LOADERS,
+        usage=Markup("\n".join(usage)),
+        loaders=Markup(CLUSTERED_LOADERS.format(clusters=f"{clusters:,}") if clusters else LOADERS),
         max_tokens=max_tokens,
         about=settings["about"],
         averages=table(["Model", "Stage", *categories], averages),
@@ -200,6 +197,7 @@ def model_card(
         precisions=table(["Weights", "Bytes", "Mean cosine", "Least cosine"], precisions),
         tasks=table(["Task", "Category", stage, "int8", "Change"], tasks),
     )
+    return ModelCard(f"---\n{data}\n---\n\n{text}")
 
 
 def main(argv: list[str]) -> None:

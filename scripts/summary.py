@@ -9,13 +9,24 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
-
-from jinja2 import Environment, StrictUndefined
+from typing import Any
 
 from lib.command import run
+from lib.differences import LEAST_TASKS
 from lib.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
-from lib.results import CATEGORIES, SPEED_HEADER, averages, categories_of, read_results, speed_lines, speed_text
+from lib.page import html_page, markdown_page
+from lib.results import (
+    CATEGORIES,
+    SPEED_HEADER,
+    averages,
+    categories_of,
+    fastest,
+    rate_text,
+    read_results,
+    speed_lines,
+    speed_text,
+)
 from lib.task_data import read_splits
 
 DIFFERENCES_HEADER = ["This", "Against", "Avg", "95 % interval", "Over tasks", "Stands", *CATEGORIES]
@@ -23,55 +34,15 @@ DIFFERENCES = (
     "How much better the first is than the second: an int8 model, a stage or a baseline. A star: the 95 % interval of "
     "a paired bootstrap over the items of these tasks (in classification, over mteb's ten training samples) is on one "
     "side of zero. The difference of Avg stands, «yes», where its interval is on one side of zero also when the tasks "
-    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others."
+    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others. A dash over "
+    f"tasks: a category of fewer than {LEAST_TASKS} tasks says too little of others of its kind."
 )
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
-    "the weights' files; Sentences/s is how many a CPU embeds, measured in turns (speed.json has the details)."
+    "the weights' files; Sentences/s is how many a CPU embeds, measured in turns, at the model's fastest number of "
+    "threads (speed.json has the details)."
 )
-MARKDOWN = """\
-{% for section in sections %}
-{{ "#" if loop.first else "##" }} {{ section.heading }}
-
-{% for paragraph in section.text if paragraph %}
-{{ paragraph }}
-
-{% endfor %}
-| {{ section.header | join(" | ") }} |
-|---|---{{ "|---:" * (section.header | length - 2) }}|
-{% for cells in section.lines %}
-| {{ cells | join(" | ") }} |
-{% endfor %}
-{{ "" if loop.last else "\n" }}
-{%- endfor %}
-"""
-HTML = """\
-<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>Summary</title>
-<style>
-.summary { font: 15px/1.5 sans-serif; margin: 1.5em; max-width: 80em }
-.summary div { overflow-x: auto }
-.summary table { border-collapse: collapse }
-.summary th, .summary td { padding: .25em .8em; border-bottom: 1px solid #ccc; text-align: right; white-space: nowrap }
-.summary :is(th, td):nth-child(-n+2) { text-align: left }
-</style>
-<div class="summary">
-{% for section in sections %}
-<h2>{{ section.heading }}</h2>
-{% for paragraph in section.text if paragraph %}
-<p>{{ paragraph }}</p>
-{% endfor %}
-<div><table>
-<tr>{% for name in section.header %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for cells in section.lines %}
-<tr>{% for value in cells %}<td>{{ value }}</td>{% endfor %}</tr>
-{% endfor %}
-</table></div>
-{% endfor %}
-</div>
-</html>
-"""
 COLUMNS = ["model", "stage", "task", "category", "score", "test_items", "seconds", "seed", "mteb_version"]
 COLUMNS += ["dataset_revision", "result"]
 VERSIONED = ["model2vec", "mteb", "numpy", "scikit-learn", "snakemake", "tokenizers", "torch", "transformers"]
@@ -129,21 +100,21 @@ def over_seeds(means: list[dict], seeds: dict[str, list[str]]) -> Iterator[tuple
         yield name, cells, stage, f"{rows[0]['model']}/{stage}"
 
 
-def rates_of(speed: dict) -> dict[str, float]:
-    """Sentences a second of each ``model/stage`` that ``speed.json`` has, with as many threads as all had."""
-    return {row["model"]: row["texts_per_second"] for row in speed["rows"] if row["texts"] == "short"}  # most come last
-
-
 def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) -> list[list[str]]:
-    """A line for each int8 model and each baseline."""
+    """A line for each int8 model and each baseline; ``speeds`` are rows of ``speed.json`` by ``model/stage``."""
     lines = []
     for name, cells, stage, first in over_seeds(means, settings["seeds"]):
         if stage in ("int8", "baseline"):
             size, speed = sizes.get(first), speeds.get(first)
             whose = "ours, int8" if stage == "int8" else "baseline"
-            shown = "–" if speed is None else f"{speed:,.0f}"
+            shown = "–" if speed is None else rate_text(speed)
             lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
     return lines
+
+
+def interval_text(low: Any, high: Any) -> str:
+    """An interval as the table shows it, of numbers or of a CSV's texts; a dash where there is none."""
+    return "–" if low in (None, "") else f"{float(low):+.2f} to {float(high):+.2f}"
 
 
 def difference_lines(rows: list[dict]) -> list[list[str]]:
@@ -158,8 +129,7 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
             key: f"{float(row['difference']):+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in found.items()
         }
         avg = found["Avg"]
-        interval = f"{float(avg['low']):+.2f} to {float(avg['high']):+.2f}"
-        over_tasks = f"{float(avg['low_over_tasks']):+.2f} to {float(avg['high_over_tasks']):+.2f}"
+        interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
         means = [shown.get(category, "–") for category in CATEGORIES]
         lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])
     return lines
@@ -168,7 +138,7 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
 def page(
     rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, speed: dict, settings: dict
 ) -> list[dict]:
-    """The sections of the summary: each a heading, paragraphs, and a table of a header and lines of cells.
+    """The sections of the summary.
 
     The final models come first, in a table that fits a screen; then their stages, and all details.
     """
@@ -184,8 +154,8 @@ def page(
         {
             "heading": settings["run"],
             "text": [settings["about"], EXPLANATION],
-            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s"],
-            "lines": final_lines(means, sizes, rates_of(speed), settings),
+            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
+            "lines": final_lines(means, sizes, fastest(speed["rows"]), settings),
         },
         {
             "heading": "What is more than chance",
@@ -227,14 +197,6 @@ def page(
     return sections
 
 
-def rendered(template: str, sections: list[dict], escape: bool) -> str:
-    """The sections laid out by a Jinja template; ``escape`` what stands for something else in HTML."""
-    environment = Environment(
-        autoescape=escape, trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    return environment.from_string(template).render(sections=sections)
-
-
 def main(argv: list[str]) -> None:
     """Write the summary of one run."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -273,12 +235,13 @@ def main(argv: list[str]) -> None:
     with replacing(args.csv) as temporary:
         temporary.write_text(table.getvalue(), encoding="utf-8")
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
-    content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": rates_of(speed)}
+    speeds = {name: row["texts_per_second"] for name, row in fastest(speed["rows"]).items()}
+    content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds}
     write_json(args.json, content | {"rows": rows, "versions": versions})
     sections = page(rows, means, differences, sizes, speed, settings)
-    for path, template in [(args.markdown, MARKDOWN), (args.html, HTML)]:
+    for path, text in [(args.markdown, markdown_page(sections)), (args.html, html_page(sections))]:
         with replacing(path) as temporary:
-            temporary.write_text(rendered(template, sections, escape=template is HTML), encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

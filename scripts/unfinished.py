@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lib.command import run
 from lib.files import read_json, replacing
+from lib.page import markdown_page
 from lib.progress import say
 from lib.results import CATEGORIES, average, categories_of, read_result
-from summary import MARKDOWN, cell, rendered
+from summary import cell
 
 
 def main(argv: list[str]) -> None:
@@ -56,7 +57,7 @@ def main(argv: list[str]) -> None:
         },
     ]
     with replacing(args.output) as temporary:
-        temporary.write_text(rendered(MARKDOWN, sections, escape=False), encoding="utf-8")
+        temporary.write_text(markdown_page(sections), encoding="utf-8")
     for line in lacking:
         if line[-1] != "–":
             say(f"FAILED {' '.join(line[:3])}: {line[3]} ({line[4]})")

@@ -6,6 +6,7 @@ import polars
 from lib.results import CATEGORIES
 
 INTERVAL = (2.5, 97.5)
+LEAST_TASKS = 3  # of a category, to say anything of other tasks of the kind
 
 
 def difference(
@@ -19,7 +20,8 @@ def difference(
     """How much better we are than they are on each task, in each category, and on the macro average.
 
     Two 95 % intervals: over the items of these tasks, and, of the means, over tasks as well, drawn with return within
-    their category, as other tasks of the kind would be.
+    their category, as other tasks of the kind would be. Where a category has fewer than ``LEAST_TASKS``, there is none
+    over tasks: of a single task it would be the one over items.
 
     Args:
         ours: our score of each task, in hundredths.
@@ -31,7 +33,8 @@ def difference(
 
     Returns:
         Rows of ``of`` (a task, a category or ``Avg``), ``difference``, ``low``, ``high``, ``low_over_tasks``,
-        ``high_over_tasks`` (None of a task), ``stands`` (yes, these tasks, no).
+        ``high_over_tasks`` (None of a task, and where tasks are too few), ``stands``: «yes» where both intervals are on
+        one side of zero, «these tasks» where the one over items is, «no».
     """
     random = np.random.default_rng(seed)
     rows, means = [], []
@@ -44,25 +47,30 @@ def difference(
         drawn += (found - drawn.mean(axis=1))[:, None]  # a resampled score has a bias of its own
         rows += [row(task, value, values) for task, value, values in zip(tasks, found, drawn, strict=True)]
         picked = random.integers(len(tasks), size=drawn.shape)
-        means.append((category, found.mean(), drawn.mean(axis=0), np.take_along_axis(drawn, picked, 0).mean(axis=0)))
+        over_tasks = np.take_along_axis(drawn, picked, 0).mean(axis=0) if len(tasks) >= LEAST_TASKS else None
+        means.append((category, found.mean(), drawn.mean(axis=0), over_tasks))
     rows += [row(*values) for values in means]
-    _, value, items, over_tasks = zip(*means, strict=True)
-    return [*rows, row("Avg", float(np.mean(value)), np.mean(items, axis=0), np.mean(over_tasks, axis=0))]
+    _, value, items, wide = zip(*means, strict=True)
+    over_tasks = None if any(each is None for each in wide) else np.mean(wide, axis=0)
+    return [*rows, row("Avg", float(np.mean(value)), np.mean(items, axis=0), over_tasks)]
 
 
 def row(of: str, value: float, items: np.ndarray, tasks: np.ndarray | None = None) -> dict:
     """One difference with its intervals, of ``[RESAMPLES]`` differences over items, and over tasks too."""
-    low, high = np.percentile(items, INTERVAL)
-    wide = (None, None) if tasks is None else tuple(map(float, np.percentile(tasks, INTERVAL)))
-    stands = "no"
-    if low > 0 or high < 0:
-        stands = "these tasks" if wide[0] is not None and wide[0] <= 0 <= wide[1] else "yes"
+    low, high = np.percentile(items, INTERVAL).tolist()
+    wide = [] if tasks is None else np.percentile(tasks, INTERVAL).tolist()
+    if low <= 0 <= high:
+        stands = "no"
+    elif not wide or wide[0] <= 0 <= wide[1]:
+        stands = "these tasks"
+    else:
+        stands = "yes"
     return {
         "of": of,
         "difference": float(value),
-        "low": float(low),
-        "high": float(high),
-        "low_over_tasks": wide[0],
-        "high_over_tasks": wide[1],
+        "low": low,
+        "high": high,
+        "low_over_tasks": wide[0] if wide else None,
+        "high_over_tasks": wide[1] if wide else None,
         "stands": stands,
     }

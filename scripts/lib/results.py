@@ -10,7 +10,8 @@ from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.command import InputError, first_line
 
 CATEGORIES = ["STS", "Classification", "PairClassification"]
-SPEED_HEADER = ["Model", "Stage", "Sentences/s", "One thread", "Long texts/s", "One, ms", "99 %, ms", "Load, s", "MB"]
+SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "One thread", "Ratio, one thread"]
+SPEED_HEADER += ["Long texts/s (threads)", "One, ms", "99 %, ms", "Load, s", "MB"]
 
 
 def categories_of(tasks: Collection[str], custom_types: dict[str, str]) -> dict[str, str]:
@@ -91,27 +92,46 @@ def averages(rows: list[dict]) -> list[dict]:
     return [{"model": model, "stage": stage} | average(group) for (model, stage), group in grouped.items()]
 
 
+def fastest(rows: list[dict], texts: str = "short") -> dict[str, dict]:
+    """The row of each model at the number of threads at which it is fastest.
+
+    Args:
+        rows: those of ``speed.json``.
+        texts: ``short`` or ``long``.
+    """
+    ordered = sorted((row for row in rows if row["texts"] == texts), key=lambda row: row["texts_per_second"])
+    return {row["model"]: row for row in ordered}  # the last of each
+
+
+def rate_text(row: dict) -> str:
+    """Texts a second, and with how many threads."""
+    return f"{row['texts_per_second']:,.0f} ({row['threads']})"
+
+
 def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[str]]:
     """The lines below ``SPEED_HEADER``: what ``speed.json`` says of the models ``model/stage``, or of all of them."""
-    found = {(row["model"], row["threads"], row["texts"]): row for row in speed["rows"]}
-    most = max(threads for _, threads, _ in found)
+    shown = list(speed["loading"] if names is None else names)
+    best, long = fastest(speed["rows"]), fastest(speed["rows"], "long")
+    single = fastest([row for row in speed["rows"] if row["threads"] == 1])
+    slowest, slowest_single = (min(rows[name]["texts_per_second"] for name in shown) for rows in (best, single))
     lines = []
-    for name in speed["loading"] if names is None else names:
+    for name in shown:
         model, _, stage = name.rpartition("/")
-        rates = [found[name, *key]["texts_per_second"] for key in [(most, "short"), (1, "short"), (most, "long")]]
-        alone, loaded = found[name, 1, "short"]["milliseconds"], speed["loading"][name]
-        lines.append([model, stage, *(f"{rate:,.0f}" for rate in rates)])
-        lines[-1] += [f"{alone['p50']:.2f}", f"{alone['p99']:.2f}", f"{loaded['seconds']:.2f}"]
-        lines[-1] += [f"{loaded['megabytes']:,.0f}"]
+        alone, loaded = single[name], speed["loading"][name]
+        lines.append([model, stage, rate_text(best[name]), f"{best[name]['texts_per_second'] / slowest:,.1f}"])
+        lines[-1] += [f"{alone['texts_per_second']:,.0f}", f"{alone['texts_per_second'] / slowest_single:,.1f}"]
+        lines[-1] += [rate_text(long[name]), *(f"{alone['milliseconds'][key]:.2f}" for key in ("p50", "p99"))]
+        lines[-1] += [f"{loaded['seconds']:.2f}", f"{loaded['megabytes']:,.0f}"]
     return lines
 
 
 def speed_text(speed: dict) -> str:
     """How the numbers of ``speed_lines`` were measured."""
-    most = max(row["threads"] for row in speed["rows"])
+    counts = " and with ".join(f"{count}" for count in dict.fromkeys(row["threads"] for row in speed["rows"]))
     return (
-        f"Measured in turns, in one process, on {speed['processor']}: {speed['sentences']:,} sentences of the corpus "
-        f"with {most} threads and with one; long texts of twenty sentences, with {most}; with one thread the time that "
-        "one sentence alone takes, half of the times and 99 % of them; the time to load; the memory that the model "
-        "takes beside Python and its libraries."
+        f"Measured in turns, in one process, on {speed['processor']}: {speed['sentences']:,} sentences of the corpus, "
+        f"with {counts} thread(s). Each model is shown at its fastest number of threads (in parentheses), and with "
+        "one; the ratio beside it is to the slowest model of the table. Long texts are twenty sentences; with one "
+        "thread, the time that one sentence alone takes, half of the times and 99 % of them; the time to load; the "
+        "memory that the model takes beside Python and its libraries."
     )

@@ -9,8 +9,9 @@ from lib.differences import difference
 TASKS = ["A", "B", "C", "D"]
 
 
-def found(gains, noise):
+def found(gains, noise, categories=None):
     """The rows of a difference whose tasks gain so much, each item drawn adding noise of its own."""
+    categories = categories or dict.fromkeys(TASKS, "STS")
     random = np.random.default_rng(1)
     theirs = dict.fromkeys(TASKS, 50.0)
     ours = {task: 50.0 + gain for task, gain in zip(TASKS, gains, strict=True)}
@@ -18,7 +19,7 @@ def found(gains, noise):
         polars.DataFrame({task: score / 100 + noise * random.normal(size=1000) / 100 for task, score in scores.items()})
         for scores in (ours, theirs)
     ]
-    return {row["of"]: row for row in difference(ours, theirs, *drawn, dict.fromkeys(TASKS, "STS"), seed=2)}
+    return {row["of"]: row for row in difference(ours, theirs, *drawn, categories, seed=2)}
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,17 @@ def test_the_interval_is_that_of_independent_noise():
     row = found([1.0] * 4, 2.0)["Avg"]
     half = 1.96 * 2.0 * np.sqrt(2) / np.sqrt(4)
     assert (row["low"], row["high"]) == pytest.approx((1 - half, 1 + half), abs=0.3)
+
+
+@pytest.mark.parametrize(("noise", "stands"), [(0.1, "these tasks"), (5.0, "no")])
+@pytest.mark.parametrize("few", ["CD", "D"])
+def test_too_few_tasks_of_a_category_say_nothing_of_others_of_their_kind(few, noise, stands):
+    rows = found([1.0] * 4, noise, dict.fromkeys(TASKS, "STS") | dict.fromkeys(few, "Classification"))
+    for of in ["Classification", "Avg"]:
+        assert rows[of]["stands"] == stands
+        assert rows[of]["low_over_tasks"] is rows[of]["high_over_tasks"] is None
+
+
+def test_three_tasks_of_a_category_say_something_of_others():
+    rows = found([1.0] * 4, 0.1, dict.fromkeys("ABC", "STS") | {"D": "Classification"})
+    assert rows["STS"]["stands"] == "yes"

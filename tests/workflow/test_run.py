@@ -1,6 +1,7 @@
 """A tiny run from end to end, what reruns afterwards, and what bad inputs do."""
 
 import copy
+import html
 import importlib.metadata
 import json
 import os
@@ -28,6 +29,7 @@ SCORED = {
     "run_crate": 1,
     "all": 1,
 }
+SCRIPT = "</script><script>made()</script>"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,8 @@ def finished(tmp_path_factory, teacher_folder):
     """A checkout in which the tiny run has finished, and its config."""
     folder = tmp_path_factory.mktemp("run")
     config = tiny_config(folder / "data", teacher_folder)
+    config["about"] = config["evaluation"]["custom_tasks"]["Topics"]["description"] = SCRIPT
+    config["reference"]["small"][SCRIPT] = {"Avg": 50.0}
     checkout = copy_checkout(folder / "checkout")
     done = snakemake(checkout, config=config)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
@@ -122,6 +126,7 @@ def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
     plots = ["stages", "gains", "tasks", "size", "speed", "similarities", "loss"]
     assert not [name for name in plots if f"plots/{name}.svg" not in page]
     assert str(checkout) not in page.replace(f"{checkout}/overlay.yaml", "")
+    assert html.escape(SCRIPT) in description and "<script>made" not in page
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
@@ -157,7 +162,7 @@ def test_a_run_is_compared_with_a_finished_one(finished):
     assert done.returncode == 0, done.stderr[-3000:]
     text = (checkout / "results" / RUN / "against" / f"{RUN}.md").read_text()
     assert "The two have the same config." in text
-    assert re.search(r"\| small, int8 \| Topics \| (\d+\.\d\d) \| \1 \| \+0\.00 \| \+0\.00 to \+0\.00 \| no \|", text)
+    assert re.search(r"\| small, int8 \| Topics \| (\d+\.\d\d) \| \1 \| \+0\.00 \| \+0\.00 to \+0\.00 \|", text)
     missing = snakemake(checkout, "-n", f"results/{RUN}/against/absent.md", config=config)
     assert missing.returncode == 1 and "results/absent/summary.json" in missing.stdout + missing.stderr
 
