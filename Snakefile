@@ -42,7 +42,8 @@ onsuccess:
 
 
 onerror:
-    shell("{UNFINISHED} || true")
+    failed = failed_jobs()
+    shell("{UNFINISHED} --failed {failed:q} || true")
 
 
 # targets, downloads, and what is done in seconds

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from lib.command import run
+from lib.command import InputError, run
 from lib.results import fastest
 from lib.shards import read_sentences
 from speed import TEXTS, measure, processor
@@ -28,7 +28,10 @@ def main(argv: list[str]) -> None:
     models = {"int8": int8 if int8.exists() else args.release} | {peer.name: peer for peer in args.peers}
     if int8.exists():
         models["float32"] = args.release
-    rows = measure(models, read_sentences(args.sentences)[:TEXTS], args.threads)
+    failed: dict[str, str] = {}
+    rows = measure(models, read_sentences(args.sentences)[:TEXTS], args.threads, failed)
+    if failed:
+        raise InputError("; ".join(f"{name}: {why}" for name, why in failed.items()))
     print(processor())
     for row in rows:
         one = row.get("milliseconds")

@@ -230,6 +230,18 @@ if any("clusters" in MODELS[model] for model in MODELS):
     PLOTS["clusters"] = "quality over the number of shared vectors"
 
 
+def failed_jobs():
+    """The jobs that failed, as JSON: of each its rule and wildcards, its log, and the model/stages that it is needed for."""
+    dag, found = workflow.dag, []
+    failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
+    for job in sorted(failed, key=lambda job: job.log[0]):
+        wildcards = [each.wildcards for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
+        needed_for = [f"{w.get('model', w.get('baseline'))}/{w.get('stage', 'baseline')}" for w in wildcards]
+        name = " ".join([job.rule.name, *map("=".join, job.wildcards.items())])
+        found.append([name, job.log[0], needed_for])
+    return as_json(found)
+
+
 # after a failure: what a run has and what it lacks
 UNFINISHED = shlex.join(
     ["python", script("unfinished"), "--results", f"results/{config['run']}"]

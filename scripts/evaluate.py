@@ -74,7 +74,7 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
         return partial(load_static_model(folder).encode, use_multiprocessing=False)  # a job has the threads it asks for
     from sentence_transformers import SentenceTransformer
 
-    from lib.transformer import load_whole
+    from lib.transformer import load_whole, positions_of
 
     try:
         model = SentenceTransformer(
@@ -82,6 +82,9 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
         )
         transformer = model[0].auto_model
         load_whole(type(transformer), Path(transformer.name_or_path))  # of what is missing, the library tells no caller
+        positions = positions_of(transformer)  # of RoBERTa's the library counts two too many
+        if positions is not None:
+            model.max_seq_length = min(model.max_seq_length or positions, positions)
         model.tokenizer.padding_side = "right"
     except InputError:
         raise

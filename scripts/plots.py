@@ -104,7 +104,8 @@ def quality_plot(averages: list[dict], places: dict[str, float], label: str, pub
     axis.grid(alpha=0.3)
     axis.set_xlabel(f"{label}, logarithmic")
     axis.set_ylabel("macro average (hundredths)")
-    figure.legend(loc="outside right upper", frameon=False)
+    if axis.lines:
+        figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 

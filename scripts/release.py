@@ -221,7 +221,7 @@ def main(argv: list[str]) -> None:
     for precision, name in ONNX_FILES.items():
         if sha256(args.onnx / name) != onnx[precision]["sha256"]:
             raise InputError(f"{args.onnx / name}: damaged: it is not what onnx.json says; delete it to make it anew")
-    summary, speed = read_json(args.summary), read_json(args.speed, ["rows", "loading"])
+    summary, speed = read_json(args.summary), read_json(args.speed, ["rows", "loading", "failed"])
     card = model_card(args.name, args.settings, summary, speed, reports, onnx, max_tokens)
     # tokens share vectors for the size's sake: such a model's own folder is int8
     first = "int8" if reports[0]["clusters"] else "float32"

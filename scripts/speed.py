@@ -1,6 +1,7 @@
 """Measure how fast models embed on a CPU, in one process and in turns, and what loading each takes.
 
-The numbers compare where they were measured together, on one machine, best with nothing else at work.
+The numbers compare where they were measured together, on one machine, best with nothing else at work. A model that
+cannot be measured is left out, and why is kept: a run does not wait for it.
 """
 
 import argparse
@@ -9,8 +10,9 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,9 @@ import psutil
 import torch
 
 from evaluate import load_embedder
-from lib.command import run
+from lib.command import first_line, run
 from lib.files import check_hashes, write_json
-from lib.progress import progress
+from lib.progress import progress, say
 from lib.shards import read_sentences
 
 ROUNDS = 5
@@ -52,24 +54,38 @@ def spread(texts: list[str], count: int) -> list[str]:
     return [ordered[(2 * i + 1) * len(texts) // (2 * count)] for i in range(count)]
 
 
-def rates(models: dict[str, Embedder], texts: list[str], rounds: int = ROUNDS) -> dict[str, float]:
-    """Texts a second of each model: the median of rounds in which each has its turn.
+@contextmanager
+def noting(failed: dict[str, str], name: str) -> Iterator[None]:
+    """Keep in ``failed`` the error by which a model cannot be measured."""
+    try:
+        yield
+    except Exception as error:  # each library raises its own kinds
+        failed[name] = first_line(error) or type(error).__name__
+        say(f"{name}: not measured: {failed[name]}")
+
+
+def rates(
+    models: dict[str, Embedder], texts: list[str], failed: dict[str, str], rounds: int = ROUNDS
+) -> dict[str, float]:
+    """Texts a second of each model that does not fail: the median of rounds in which each has its turn.
 
     Args:
         models: the function of each that embeds texts.
         texts: of which each gets as many as it embeds in ``SECONDS``, at least 32, of all lengths alike.
+        failed: gets the errors of those that fail.
         rounds: how many.
     """
     given = {}
     for name, embed in models.items():
-        count = min(32, len(texts))
-        while count < len(texts) and seconds_of(embed, spread(texts, count)) < SECONDS / 2:
-            count = min(2 * count, len(texts))
-        given[name] = spread(texts, count)
-    found: dict[str, list[float]] = {name: [] for name in models}
+        with noting(failed, name):
+            count = min(32, len(texts))
+            while seconds_of(embed, spread(texts, count)) < SECONDS / 2 and count < len(texts):
+                count = min(2 * count, len(texts))
+            given[name] = spread(texts, count)
+    found: dict[str, list[float]] = {name: [] for name in given}
     for _ in range(rounds):
-        for name, embed in models.items():
-            found[name].append(len(given[name]) / seconds_of(embed, given[name]))
+        for name, own in given.items():
+            found[name].append(len(own) / seconds_of(models[name], own))
     return {name: float(np.median(each)) for name, each in found.items()}
 
 
@@ -91,31 +107,38 @@ def load_and_embed(folder: Path, sentences: list[str]) -> dict[str, float]:
     return {"seconds": round(seconds, 3), "megabytes": round((process.memory_full_info().uss - before) / 1e6, 1)}
 
 
-def loading(folders: dict[str, Path], sentences: list[str]) -> dict[str, dict[str, float]]:
-    """``load_and_embed`` of each model in a process of its own, where Python's libraries are loaded before."""
+def loading(folders: dict[str, Path], sentences: list[str], failed: dict[str, str]) -> dict[str, dict[str, float]]:
+    """``load_and_embed`` of each model in a process of its own, where Python's libraries are loaded before.
+
+    ``failed`` gets the errors of those that fail.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "model2vec", "sentence_transformers"])
     found = {}
     for name, folder in folders.items():
-        with ProcessPoolExecutor(1, context) as pool:
+        with noting(failed, name), ProcessPoolExecutor(1, context) as pool:
             found[name] = pool.submit(load_and_embed, folder, sentences[:SENTENCES_WHEN_LOADED]).result()
     return found
 
 
-def measure(folders: dict[str, Path], sentences: list[str], threads: int) -> list[dict]:
+def measure(folders: dict[str, Path], sentences: list[str], threads: int, failed: dict[str, str]) -> list[dict]:
     """Measure models beside each other.
 
     Args:
         folders: of each model.
         sentences: short texts; long ones are made of them, ``SENTENCES_IN_LONG_TEXT`` at a time.
         threads: as many as all may have.
+        failed: gets the errors of those that fail; a model that is in it already is left out.
 
     Returns:
-        A row for each model, number of threads, and length of texts, with ``texts_per_second``; those of short texts
-        with ``milliseconds`` of one.
+        A row for each model that does not fail, number of threads, and length of texts, with ``texts_per_second``;
+        those of short texts with ``milliseconds`` of one.
     """
     os.environ["RAYON_NUM_THREADS"] = str(threads)  # before the tokenizers' first work
-    models = {name: load_embedder(folder, "cpu") for name, folder in folders.items()}
+    models = {}
+    for name in [name for name in folders if name not in failed]:
+        with noting(failed, name):
+            models[name] = load_embedder(folders[name], "cpu")
     starts = range(0, len(sentences), SENTENCES_IN_LONG_TEXT)
     joined = [" ".join(sentences[i : i + SENTENCES_IN_LONG_TEXT]) for i in starts]
     settings = [(count, name) for count in dict.fromkeys([1, threads]) for name in ("short", "long")]
@@ -123,12 +146,13 @@ def measure(folders: dict[str, Path], sentences: list[str], threads: int) -> lis
     for count, length in progress(settings, len(settings), "measure", "settings"):
         use_threads(count)
         texts = {"short": sentences, "long": joined}[length]
-        for name, rate in rates(models, texts).items():
-            row = {"model": name, "threads": count, "texts": length, "texts_per_second": round(rate, 1)}
+        going_on = {name: embed for name, embed in models.items() if name not in failed}
+        for name, rate in rates(going_on, texts, failed).items():
+            row = {"model": name, "threads": count, "texts": length, "texts_per_second": round(rate, 3)}
             if length == "short":
                 row["milliseconds"] = latencies(models[name], sentences[:CALLS])
             rows.append(row)
-    return rows
+    return [row for row in rows if row["model"] not in failed]
 
 
 def processor() -> str:
@@ -153,11 +177,12 @@ def main(argv: list[str]) -> None:
     for name, folder in folders.items():
         if not name.endswith("/baseline"):
             check_hashes(folder)
-    loaded = loading(folders, sentences)
-    rows = measure(folders, sentences, args.threads)
+    failed: dict[str, str] = {}
+    loaded = loading(folders, sentences, failed)
+    rows = measure(folders, sentences, args.threads, failed)
     versions = {name: importlib.metadata.version(name) for name in ("model2vec", "tokenizers", "numpy", "torch")}
     about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS, "versions": versions}
-    write_json(args.output, about | {"loading": loaded, "rows": rows})
+    write_json(args.output, about | {"threads": args.threads, "loading": loaded, "rows": rows, "failed": failed})
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) ->
         if stage in ("int8", "baseline"):
             size, speed = sizes.get(first), speeds.get(first)
             whose = "ours, int8" if stage == "int8" else "baseline"
-            shown = "–" if speed is None else rate_text(speed)
+            shown = "not measured" if speed is None else rate_text(speed)
             lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
     return lines
 
@@ -223,7 +223,7 @@ def main(argv: list[str]) -> None:
     means = averages(rows)
     with args.differences.open(encoding="utf-8", newline="") as file:
         differences = list(csv.DictReader(file))
-    speed = read_json(args.speed, ["rows", "loading"])
+    speed = read_json(args.speed, ["rows", "loading", "failed"])
     sizes = {"/".join(path.parts[-3:-1]): path.stat().st_size for path in args.weights}
     for name, folder in zip(settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)

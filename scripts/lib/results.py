@@ -110,13 +110,20 @@ def rate_text(row: dict) -> str:
 
 def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[str]]:
     """The lines below ``SPEED_HEADER``: what ``speed.json`` says of the models ``model/stage``, or of all of them."""
-    shown = list(speed["loading"] if names is None else names)
+    shown = list(dict.fromkeys([*speed["loading"], *speed["failed"]]) if names is None else names)
+    measured = [name for name in shown if name not in speed["failed"]]
     best, long = fastest(speed["rows"]), fastest(speed["rows"], "long")
     single = fastest([row for row in speed["rows"] if row["threads"] == 1])
-    slowest, slowest_single = (min(rows[name]["texts_per_second"] for name in shown) for rows in (best, single))
+    slowest, slowest_single = (
+        min((rows[name]["texts_per_second"] for name in measured), default=0.0) for rows in (best, single)
+    )
     lines = []
     for name in shown:
         model, _, stage = name.rpartition("/")
+        if name in speed["failed"]:
+            why = f"not measured: {speed['failed'][name]}"
+            lines.append([model, stage, why, *["–"] * (len(SPEED_HEADER) - 3)])
+            continue
         alone, loaded = single[name], speed["loading"][name]
         lines.append([model, stage, rate_text(best[name]), f"{best[name]['texts_per_second'] / slowest:,.1f}"])
         lines[-1] += [f"{alone['texts_per_second']:,.0f}", f"{alone['texts_per_second'] / slowest_single:,.1f}"]
@@ -127,7 +134,7 @@ def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[st
 
 def speed_text(speed: dict) -> str:
     """How the numbers of ``speed_lines`` were measured."""
-    counts = " and with ".join(f"{count}" for count in dict.fromkeys(row["threads"] for row in speed["rows"]))
+    counts = " and with ".join(map(str, dict.fromkeys([1, speed["threads"]])))
     return (
         f"Measured in turns, in one process, on {speed['processor']}: {speed['sentences']:,} sentences of the corpus, "
         f"with {counts} thread(s). Each model is shown at its fastest number of threads (in parentheses), and with "

@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from helpers import distilled, write_shard
 
 import speed
+from evaluate import load_embedder
 from lib.command import InputError
 from lib.static_model import load_static_model, save_static_model, with_vectors
 
@@ -28,12 +31,18 @@ def measured(folders, shard, output):
     return json.loads(output.read_text())
 
 
-def test_each_model_is_measured_with_one_thread_and_with_all_on_short_and_long_texts(
+def test_each_model_that_can_be_is_measured_with_one_thread_and_with_all_on_short_and_long_texts(
     teacher_folder, sentences, tmp_path, threads, monkeypatch
 ):
     monkeypatch.setattr(speed, "SECONDS", 0.001)
     folders = {"m/int8": distilled(teacher_folder, tmp_path / "m"), "peer/baseline": teacher_folder}
-    found = measured(folders, write_shard(tmp_path / "sentences" / "00000.parquet", sentences), tmp_path / "speed.json")
+    broken = shutil.copytree(teacher_folder, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"")
+    found = measured(
+        folders | {"broken/baseline": broken},
+        write_shard(tmp_path / "sentences" / "00000.parquet", sentences),
+        tmp_path / "speed.json",
+    )
     assert [(row["model"], row["threads"], row["texts"]) for row in found["rows"]] == [
         (model, count, length) for count in (1, 2) for length in ("short", "long") for model in folders
     ]
@@ -46,6 +55,8 @@ def test_each_model_is_measured_with_one_thread_and_with_all_on_short_and_long_t
     for taken in found["loading"].values():
         assert taken["seconds"] > 0
         assert taken["megabytes"] > 0
+    assert set(found["failed"]) == {"broken/baseline"}
+    assert str(broken) in found["failed"]["broken/baseline"]
     assert found["sentences"] == 400
     assert found["processor"]
 
@@ -53,9 +64,12 @@ def test_each_model_is_measured_with_one_thread_and_with_all_on_short_and_long_t
 def test_models_have_their_turns_on_the_same_texts():
     seen = []
     models = {name: lambda texts, name=name: seen.append((name, len(texts))) for name in "ab"}
-    found = speed.rates(models, ["text"] * 100, rounds=3)
+    models["broken"] = lambda texts: [][0]
+    failed = {}
+    found = speed.rates(models, ["text"] * 100, failed, rounds=3)
     assert seen[-6:] == [("a", 100), ("b", 100)] * 3
     assert set(found) == {"a", "b"}
+    assert set(failed) == {"broken"} and failed["broken"]
 
 
 def test_few_texts_are_as_long_as_all_are():
@@ -79,8 +93,21 @@ def test_a_models_memory_is_that_of_its_vectors(teacher_folder, tmp_path):
     model = load_static_model(distilled(teacher_folder, tmp_path / "m"))
     vectors = np.random.default_rng(0).standard_normal((len(model.tokens), 100_000)).astype(np.float32)  # 120 MB
     save_static_model(with_vectors(model, vectors), tmp_path / "large")
-    found = speed.loading({"large": tmp_path / "large"}, ["the boat"])
+    found = speed.loading({"large": tmp_path / "large"}, ["the boat"], {})
     assert vectors.nbytes / 1e6 == pytest.approx(found["large"]["megabytes"], rel=0.1)
+
+
+def test_a_text_is_cut_to_a_models_positions_where_its_tokenizer_says_no_length(teacher_folder, tmp_path):
+    shape = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
+    config = transformers.XLMRobertaConfig(vocab_size=300, max_position_embeddings=66, **shape)
+    transformers.XLMRobertaModel(config).save_pretrained(tmp_path)
+    words = transformers.AutoTokenizer.from_pretrained(teacher_folder).backend_tokenizer
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", pad_token="[PAD]").save_pretrained(
+        tmp_path
+    )
+    embedded = load_embedder(tmp_path, "cpu")(["boat " * 62, "boat " * 500])
+    assert np.isfinite(embedded).all()
+    np.testing.assert_allclose(embedded[1], embedded[0], atol=1e-2)
 
 
 def test_a_shard_without_sentences_is_named(teacher_folder, tmp_path):

@@ -24,13 +24,15 @@ import release
 import summary
 from derive import cluster
 from lib.command import InputError
-from lib.results import fastest
+from lib.results import fastest, speed_lines, speed_text
 from lib.static_model import load_static_model, save_static_model
 
 RATES = {"m/int8": {"short": 31234.5, "long": 1500.0}, "other/baseline": {"short": 210.4, "long": 20.0}}
 SPEED = {
     "processor": "Some CPU",
     "sentences": 8192,
+    "threads": 2,
+    "failed": {},
     "loading": {name: {"seconds": 0.25, "megabytes": 31.4} for name in RATES},
     "rows": [
         # the baseline is slower with two threads, as on a machine with other work
@@ -162,6 +164,30 @@ def test_each_model_is_shown_at_its_own_best_number_of_threads(made):
     ]
     best = {model: (row["threads"], row["texts_per_second"]) for model, row in fastest(rows).items()}
     assert best == {"fast": (1, 100.0), "slow": (2, 20.0)}
+
+
+def test_a_model_that_was_not_measured_is_shown_with_the_reason_and_the_others_as_ever():
+    failed = SPEED | {"rows": [row for row in SPEED["rows"] if row["model"] == "m/int8"]}
+    failed |= {"loading": {"m/int8": SPEED["loading"]["m/int8"]}, "failed": {"other/baseline": "it broke"}}
+    ours, other = speed_lines(failed)
+    assert ours[:4] == ["m", "int8", "31,234 (2)", "1.0"]
+    assert other == ["other", "baseline", "not measured: it broke", *["–"] * 8]
+    assert speed_lines(failed, ["other/baseline"]) == [other]
+    means = [{"model": "other", "stage": "baseline", "Avg": 30.0}]
+    (line,) = summary.final_lines(means, {}, fastest(failed["rows"]), {"seeds": {}})
+    assert line[-1] == "not measured"
+    nothing = SPEED | {"rows": [], "loading": {}, "failed": dict.fromkeys(RATES, "it broke")}
+    assert [line[2] for line in speed_lines(nothing)] == ["not measured: it broke"] * 2
+    assert speed_text(nothing)
+
+
+def test_speeds_are_drawn_of_those_that_were_measured(family, tmp_path):
+    content = json.loads(family[0].read_text())
+    for speeds in [{"a/int8": 1e4}, {}]:
+        family[0].write_text(json.dumps(content | {"speeds": speeds}))
+        draw(*family, tmp_path)
+        assert ("a, int8" in drawn(tmp_path / "speed.svg")) == bool(speeds)
+        assert "peer" not in drawn(tmp_path / "speed.svg")
 
 
 def test_a_difference_that_scatters_alike_stands_and_one_that_does_not_is_chance(made):

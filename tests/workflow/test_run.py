@@ -463,8 +463,13 @@ def test_a_shard_cut_short_is_named(tmp_path, teacher_folder):
     assert snakemake(checkout, "corpus", config=config).returncode == 0
     shard = checkout / "results" / RUN / "corpus" / "sentences" / "00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-100])
-    output = failed(checkout, config, "--rerun-triggers=mtime", f"results/{RUN}/teacher/00001.npy")
+    output = failed(checkout, config, "--rerun-triggers=mtime", f"results/{RUN}/mteb/results/small/int8/Topics.json")
     assert "embed.py: error: " in output and "00001.parquet: damaged: it is not as" in output
+    text = (checkout / "results" / RUN / "unfinished.md").read_text()
+    log = f"results/{RUN}/logs/embed/00001.log"
+    job = rf"embed shard=00001: embed\.py: error: .*00001\.parquet: damaged: .* \| {log} \|"
+    assert re.search(rf"\| small \| int8 \| Topics \| not scored: {job}", text)
+    assert re.search(r"\| teacher \| baseline \| Topics \| not scored: .* \| – \|", text)
     assert not (checkout / "results" / RUN / "teacher" / "00001.npy").exists()
 
 

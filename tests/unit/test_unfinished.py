@@ -1,0 +1,78 @@
+"""What is said of a run that failed."""
+
+import json
+import os
+
+import pytest
+
+import unfinished
+
+LOGS = {"pretrained m": "train.py: error: the rate is <bad> | too large\n", "speed": "speed.py: error: no processor\n"}
+
+
+@pytest.fixture
+def page(tmp_path, capsys):
+    """A function that writes logs and kept reports, those of before the run first, and gives what is said of them."""
+
+    def write(logs, kept=None, before=()):
+        (tmp_path / ".claimed").touch()
+        files = {f"logs/{name}.log": text for name, text in logs.items()}
+        if kept:
+            files["mteb/kept/m/int8/failed.json"] = json.dumps(kept)
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            if name in before:
+                os.utime(path, (0, 0))
+        needed_for = {"pretrained m": ["m/int8"], "speed": []}
+        failed = [[name, str(tmp_path / "logs" / f"{name}.log"), names] for name, names in needed_for.items()]
+        command = ["--results", tmp_path, "--scored", "m/int8", "other/baseline", "--tasks", "STS12"]
+        command += ["--failed", json.dumps(failed), "--output", tmp_path / "unfinished.md"]
+        unfinished.main([str(part) for part in command])
+        return (tmp_path / "unfinished.md").read_text(), capsys.readouterr().err
+
+    return write
+
+
+def lines(text, start):
+    return [line for line in text.splitlines() if line.startswith(f"| {start} |")]
+
+
+def test_a_missing_score_names_the_job_that_failed_and_its_last_error(page, tmp_path):
+    text, said = page(LOGS)
+    (line,) = lines(text, "m | int8 | STS12")
+    assert "pretrained m: train.py: error: the rate is &lt;bad&gt; &#124; too large" in line
+    assert str(tmp_path / "logs" / "pretrained m.log") in line
+    (line,) = lines(text, "other | baseline | STS12")
+    assert "error" not in line and ".log" not in line
+    assert "train.py: error: the rate is <bad> | too large" in said
+
+
+def test_a_job_that_no_score_waits_for_is_named_too(page):
+    text, said = page(LOGS)
+    (line,) = lines(text, "speed")
+    assert "no processor" in line and "no processor" in said
+
+
+@pytest.mark.parametrize("ending", ["ValueError: what a bug says", "lib.files.OtherError: what a bug says"])
+def test_the_last_error_of_a_bug_is_that_of_its_traceback(page, ending):
+    text, _ = page({"pretrained m": f"Traceback (most recent call last):\n  File\n{ending}\n\n"})
+    (line,) = lines(text, "m | int8 | STS12")
+    assert ending in line and "killed" not in line
+
+
+def test_a_job_that_was_killed_has_no_error_and_an_older_log_is_not_its_own(page):
+    text, _ = page({"pretrained m": "train: 10 steps\n"})
+    assert "killed" in lines(text, "m | int8 | STS12")[0] and "10 steps" in lines(text, "m | int8 | STS12")[0]
+    text, _ = page(LOGS, before=["logs/pretrained m.log"])
+    assert "killed" in lines(text, "m | int8 | STS12")[0] and "rate" not in lines(text, "m | int8 | STS12")[0]
+
+
+def test_why_a_task_failed_is_said_where_it_failed_in_this_run(page):
+    kept = {"failed": {"STS12": "task STS12: expected a score"}, "kept": {}}
+    text, said = page(LOGS, kept)
+    assert "| task STS12: expected a score |" in lines(text, "m | int8 | STS12")[0]
+    assert "FAILED m int8 STS12: task STS12: expected a score" in said
+    text, _ = page(LOGS, kept, before=["mteb/kept/m/int8/failed.json"])
+    assert "the rate" in lines(text, "m | int8 | STS12")[0]
