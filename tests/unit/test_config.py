@@ -34,7 +34,7 @@ def test_a_model_of_several_seeds_is_a_model_for_each():
         "a-seed1": {"dimensions": 8, "training": {"epochs": 2, "seed": 1}},
         "a-seed5": {"dimensions": 8, "training": {"epochs": 2, "seed": 5}},
     }
-    with pytest.raises(InputError, match=r"models\.a-seed5: there already"):
+    with pytest.raises(InputError, match=r"models\.a-seed5"):
         expand_seeds(models | {"a": {"seeds": [5, 6]}})
 
 
@@ -153,45 +153,37 @@ def test_a_number_that_a_script_would_refuse_late_is_refused_at_once(path, value
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("run", "sources", "run: 'sources' should not be valid"),
-        ("run", "README.md", "run: 'README.md' should not be valid"),
-        ("run", "line\n", "run: 'line\\n' does not match"),
-        ("corpus.source", [5], "corpus.source"),
-        ("evaluation.seed", -1, "evaluation.seed: -1 is less than the minimum of 0"),
-        ("models.potion-mxbai-256d-v2.seeds", [1], "models.potion-mxbai-256d-v2"),
-        ("models.potion-mxbai-micro.seeds", [1, 2], "models.potion-mxbai-micro"),
-        ("evaluation", ["a"], "evaluation: ['a'] is not of type 'object'"),
+        ("run", "sources", r"^run: 'sources'"),
+        ("run", "README.md", r"^run: 'README\.md'"),
+        ("run", "line\n", r"^run: 'line\\n'"),
+        ("corpus.source", [5], r"^corpus\.source"),
+        ("evaluation.seed", -1, r"^evaluation\.seed: -1"),
+        ("models.potion-mxbai-256d-v2.seeds", [1], r"^models\.potion-mxbai-256d-v2"),
+        ("models.potion-mxbai-micro.seeds", [1, 2], r"^models\.potion-mxbai-micro"),
+        ("evaluation", ["a"], r"^evaluation: \['a'\]"),
     ],
 )
 def test_a_value_that_would_fail_later_is_refused_by_the_schema(path, value, words):
     config = changed(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), path, value)
-    with pytest.raises(InputError, match=re.escape(words)):
+    with pytest.raises(InputError, match=words):
         check_schema(config, REPOSITORY / "schemas" / "config.schema.yaml")
 
 
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("models.small.sentences", 34, "models.small: a batch_size of 32, expected at most the 31 of its 34 sentences"),
-        ("models.b", {"from": "small", "clusters": 300}, "models.b.clusters: 300, expected fewer than the 300 tokens"),
-        ("models.b", {"from": "smal", "clusters": 9}, "models.b.from: 'smal', expected one of small, b"),
-        (
-            "models.small",
-            {"from": "small", "clusters": 9},
-            "small.from: expected a trained model in the end, found small",
-        ),
-        ("models.b", {"from": "small"}, "models.b: comes from small, expected dimensions or clusters, found neither"),
-        (
-            "models.b",
-            {"from": "small", "dimensions": 8, "training": {"epochs": 3}},
-            "models.b.training: expected none, for without clusters nothing is trained",
-        ),
-        ("models.b", {"from": "small", "dimensions": 16}, "b.dimensions: 16, expected fewer than the 16 of small"),
-        ("teacher.max_length", 65, "teacher.max_length: 65, expected at most the teacher's 64 positions"),
-        ("corpus.language", "xx", "corpus.language: 'xx', expected one of"),
-        ("corpus.source", "path:{x}", "expected a path without"),
-        ("evaluation.custom_tasks.Pairs.type", "PairClassification", "evaluation.custom_tasks.Pairs: "),
-        ("evaluation.custom_tasks.Topics.type", "STS", "found no score in ['text', 'label', 'split']"),
+        ("models.small.sentences", 34, r"^models\.small: .*32.*31.*34"),
+        ("models.b", {"from": "small", "clusters": 300}, r"^models\.b\.clusters: 300.*300"),
+        ("models.b", {"from": "smal", "clusters": 9}, r"^models\.b\.from: 'smal'.*small"),
+        ("models.small", {"from": "small", "clusters": 9}, r"small\.from: .*small"),
+        ("models.b", {"from": "small"}, r"^models\.b: .*dimensions.*clusters"),
+        ("models.b", {"from": "small", "dimensions": 8, "training": {"epochs": 3}}, r"^models\.b\.training: "),
+        ("models.b", {"from": "small", "dimensions": 16}, r"^models\.b\.dimensions: 16.*16.*small"),
+        ("teacher.max_length", 65, r"^teacher\.max_length: 65.*64"),
+        ("corpus.language", "xx", r"^corpus\.language: 'xx'"),
+        ("corpus.source", "path:{x}", r"^corpus\.source.*\{x\}"),
+        ("evaluation.custom_tasks.Pairs.type", "PairClassification", r"^evaluation\.custom_tasks\.Pairs: "),
+        ("evaluation.custom_tasks.Topics.type", "STS", r"score.*'text', 'label', 'split'"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_before_any_job(
@@ -203,5 +195,5 @@ def test_what_does_not_fit_together_is_refused_before_any_job(
     update_config(config, changed(tiny_config(tmp_path / "data", teacher_folder), path, value))
     config["build"] = ["small", *(["b"] if path == "models.b" else [])]
     select(config)
-    with pytest.raises(InputError, match=re.escape(words)):
+    with pytest.raises(InputError, match=words):
         check_meaning(config, "sources")

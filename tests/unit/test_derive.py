@@ -109,8 +109,8 @@ def test_the_same_inputs_give_the_same_bytes(model_folder, sentences, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--dimensions", 16, "dimensions: 16 asked for, expected fewer than the model's 16"),
-        ("--clusters", 100000, "clusters: 100000 asked for, expected fewer than"),
+        ("--dimensions", 16, "dimensions: 16 .*16"),
+        ("--clusters", 100000, "clusters: 100000"),
     ],
 )
 def test_a_model_that_would_not_be_smaller_is_refused(model_folder, sentences, tmp_path, option, value, words):
@@ -121,5 +121,5 @@ def test_a_model_that_would_not_be_smaller_is_refused(model_folder, sentences, t
 
 def test_shared_vectors_are_not_shared_again(model_folder, sentences, tmp_path):
     run(model_folder, sentences, tmp_path / "derived", "--clusters", 150)
-    with pytest.raises(InputError, match="has some already"):
+    with pytest.raises(InputError, match=r"^clusters:"):
         run(tmp_path / "derived", sentences, tmp_path / "again", "--clusters", 20)

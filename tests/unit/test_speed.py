@@ -112,5 +112,5 @@ def test_a_text_is_cut_to_a_models_positions_where_its_tokenizer_says_no_length(
 
 def test_a_shard_without_sentences_is_named(teacher_folder, tmp_path):
     shard = write_shard(tmp_path / "sentences" / "empty.parquet", [])
-    with pytest.raises(InputError, match=r"empty\.parquet: expected sentences, found none"):
+    with pytest.raises(InputError, match=r"empty\.parquet"):
         measured({"peer/baseline": teacher_folder}, shard, tmp_path / "speed.json")

@@ -72,7 +72,7 @@ def test_unknown_and_padding_tokens_stay_zero(folders, sentences):
 
 def test_a_teacher_narrower_than_the_model_is_refused(folders, sentences):
     model = load_static_model(folders / "distilled")
-    with pytest.raises(InputError, match="at least 16 of the teacher's dimensions, found 8"):
+    with pytest.raises(InputError, match=r"16.*8"):
         train_tokenlearn.train_tokenlearn(model, sentences, np.zeros((len(sentences), 8), np.float32), 0, "cpu")
 
 

@@ -30,6 +30,6 @@ def test_main_counts_over_all_shards(tmp_path):
 def test_too_few_words_is_a_mistake_and_leaves_no_file(tmp_path):
     write_shard(tmp_path / "sentences" / "00000.parquet", ["one two"])
     argv = ["--sentences", tmp_path / "sentences", "--count", 1, "--size", 3, "--output", tmp_path / "words.txt"]
-    with pytest.raises(InputError, match=r"expected 3 words, found 2"):
+    with pytest.raises(InputError, match=r"3 .*2"):
         vocabulary.main(list(map(str, argv)))
     assert not (tmp_path / "words.txt").exists()
