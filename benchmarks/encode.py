@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from lib.command import InputError, run
+from lib.job.command import InputError, run
 from lib.results import fastest
 from lib.shards import read_sentences
 from speed import TEXTS, measure, processor

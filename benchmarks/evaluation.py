@@ -18,8 +18,8 @@ from mteb.models import SentenceTransformerEncoderWrapper
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from evaluate import Encoder, load_embedder, score
-from lib.command import InputError, run
-from lib.files import read_json
+from lib.job.command import InputError, run
+from lib.job.files import read_json
 from lib.task_data import read_splits
 from lib.tasks import load_task, mteb_task
 

@@ -21,7 +21,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from lib.command import run
+from lib.job.command import run
 from lib.shards import read_sentences
 from lib.teacher import Teacher
 

@@ -20,7 +20,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from lib.command import run
+from lib.job.command import run
 from lib.table import lay_out
 from train import Recipe, be_deterministic, train
 

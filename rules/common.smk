@@ -17,7 +17,7 @@ SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.benchmark import DEVELOPMENT, TYPE_OF
-from lib.command import InputError
+from lib.job.command import InputError
 from lib.config import (
     check_meaning,
     check_schema,
@@ -29,7 +29,7 @@ from lib.config import (
     lineage,
     select,
 )
-from lib.files import claim, visible_files
+from lib.job.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
 from lib.sources import parse_source
 
@@ -105,11 +105,15 @@ def script(name):
 
 
 def library(name):
-    """The modules of scripts/lib, and other scripts, that a script imports, itself or through another of them."""
+    """The modules of scripts/lib, and other scripts, that a script imports, itself or through another of them.
+
+    Those of scripts/lib/job change no number, and none of them reruns a rule.
+    """
     finder = ModuleFinder([str(SCRIPTS)])
     finder.run_script(script(name))
-    found = {key: module.__file__ for key, module in finder.modules.items() if key not in ("__main__", "lib")}
-    return sorted(here(file) for file in found.values() if file and Path(file).is_relative_to(SCRIPTS))
+    files = [Path(module.__file__) for key, module in finder.modules.items() if key != "__main__" and module.__file__]
+    science = [file for file in files if file.is_relative_to(SCRIPTS) and not file.is_relative_to(SCRIPTS / "lib/job")]
+    return sorted(here(file) for file in science if file.name != "__init__.py")
 
 
 def options(**values):

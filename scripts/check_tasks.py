@@ -2,7 +2,7 @@
 
 import argparse
 
-from lib.command import run
+from lib.job.command import run
 from lib.tasks import mteb_task
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from lib.command import run
-from lib.files import check_hashes, write_json
+from lib.job.command import run
+from lib.job.files import check_hashes, write_json
+from lib.job.progress import say
 from lib.model_folder import teacher_hashes
-from lib.progress import say
 from lib.teacher import POOLINGS, Teacher
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import polars
 import yaml
 
-from lib.command import InputError, run
 from lib.differences import difference
-from lib.files import read_json, replacing
+from lib.job.command import InputError, run
+from lib.job.files import read_json, replacing
 from lib.page import markdown_page
 from summary import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
 

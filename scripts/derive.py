@@ -13,10 +13,10 @@ from model2vec import StaticModel
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from lib.command import InputError, run
-from lib.device import device_name
-from lib.files import sha256, write_json
-from lib.progress import say
+from lib.job.command import InputError, run
+from lib.job.device import device_name
+from lib.job.files import sha256, write_json
+from lib.job.progress import say
 from lib.shards import read_sample
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from train import add_options, set_up, teacher_targets, train

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars
 
-from lib.command import run
 from lib.differences import difference
-from lib.files import replacing
+from lib.job.command import run
+from lib.job.files import replacing
 from lib.results import categories_of, read_results
 
 

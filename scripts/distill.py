@@ -8,10 +8,10 @@ import torch
 from model2vec import StaticModel
 from model2vec.distill import distill_from_model
 
-from lib.command import InputError, run
-from lib.device import job_device
+from lib.job.command import InputError, run
+from lib.job.device import job_device
+from lib.job.progress import say
 from lib.model_folder import check_folder, check_unchanged
-from lib.progress import say
 from lib.static_model import save_static_model
 from lib.transformer import load_transformer
 

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from lib import teacher as method
-from lib.command import InputError, run
-from lib.device import device_name, has_fast_bfloat16, job_device
-from lib.files import claim, read_json, remove, replacing, sha256, write_json
+from lib.job.command import InputError, run
+from lib.job.device import device_name, job_device
+from lib.job.files import claim, read_json, remove, replacing, sha256, write_json
+from lib.job.progress import progress, say
 from lib.model_folder import check_unchanged
-from lib.progress import progress, say
+from lib.precision import has_fast_bfloat16
 from lib.shards import read_sentences
 from lib.teacher import POOLINGS, Teacher
 

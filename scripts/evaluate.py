@@ -29,11 +29,12 @@ from mteb.models.abs_encoder import AbsEncoder
 from mteb.results import TaskResult
 from torch.utils.data import DataLoader
 
-from lib.command import InputError, first_line, run
-from lib.device import has_fast_bfloat16, job_device
-from lib.files import check_hashes, remove, replacing, sha256, write_json
+from lib.job.command import InputError, first_line, run
+from lib.job.device import job_device
+from lib.job.files import check_hashes, remove, replacing, sha256, write_json
+from lib.job.progress import progress, say
 from lib.model_folder import is_static_model
-from lib.progress import progress, say
+from lib.precision import has_fast_bfloat16
 from lib.resample import average_precision, mean, resampled, spearman
 from lib.static_model import REPORTS, load_static_model
 from lib.tasks import load_task

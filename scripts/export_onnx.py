@@ -16,9 +16,9 @@ from onnxruntime import InferenceSession
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
 
-from lib.command import run
-from lib.files import replacing, sha256, write_json
-from lib.progress import say
+from lib.job.command import run
+from lib.job.files import replacing, sha256, write_json
+from lib.job.progress import say
 from lib.shards import read_sentences
 from lib.static_model import load_stage
 from quantize import MOST_SENTENCES, cosines

@@ -18,10 +18,10 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lib.command import InputError, first_line, run
-from lib.files import replacing, sha256, write_hashes
 from lib.hub import check_commit, list_files
-from lib.progress import progress, say
+from lib.job.command import InputError, first_line, run
+from lib.job.files import replacing, sha256, write_hashes
+from lib.job.progress import progress, say
 from lib.sources import Source, parse_source
 
 CHUNK = 1 << 20

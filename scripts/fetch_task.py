@@ -7,9 +7,9 @@ import datasets
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
-from lib.command import InputError, first_line, run
 from lib.hub import check_commit
-from lib.progress import say
+from lib.job.command import InputError, first_line, run
+from lib.job.progress import say
 from lib.tasks import mteb_task, write_data
 
 

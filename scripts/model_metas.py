@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mteb.models import ModelMeta
 
-from lib.command import run
-from lib.files import write_json
+from lib.job.command import run
+from lib.job.files import write_json
 
 
 def main(argv: list[str]) -> None:

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy.stats import spearmanr
 
-from lib.command import run
-from lib.files import read_json, replacing
+from lib.job.command import run
+from lib.job.files import read_json, replacing
 from lib.results import CATEGORIES
 from lib.static_model import load_static_model
 from lib.task_data import read_splits

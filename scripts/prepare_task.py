@@ -19,9 +19,9 @@ from pathlib import Path
 import polars
 import pyarrow
 
-from lib.command import InputError, first_line, run
 from lib.delimited import decoded_lines, read_rows
-from lib.files import check_hashes, visible_files
+from lib.job.command import InputError, first_line, run
+from lib.job.files import check_hashes, visible_files
 from lib.task_data import write_splits
 
 COLUMNS = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from lib.command import InputError, first_line, run
-from lib.files import read_json, sha256, write_json
-from lib.progress import say
+from lib.job.command import InputError, first_line, run
+from lib.job.files import read_json, sha256, write_json
+from lib.job.progress import say
 from release import MODEL_FILES, ONNX_FILES, averages_of, check_loss
 from run_config import commit
 

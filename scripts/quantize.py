@@ -7,9 +7,9 @@ import numpy as np
 from model2vec import StaticModel
 from model2vec.model import quantize_model
 
-from lib.command import InputError, run
-from lib.files import remove, sha256, write_json
-from lib.progress import say
+from lib.job.command import InputError, run
+from lib.job.files import remove, sha256, write_json
+from lib.job.progress import say
 from lib.shards import read_sentences
 from lib.static_model import load_stage, save_static_model
 

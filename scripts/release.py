@@ -10,8 +10,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from markupsafe import Markup
 
 from lib.benchmark import DEVELOPMENT, TYPE_OF
-from lib.command import InputError, run
-from lib.files import check_hashes, read_json, replacing, sha256
+from lib.job.command import InputError, run
+from lib.job.files import check_hashes, read_json, replacing, sha256
 from lib.page import filled, in_markdown, table
 from lib.results import CATEGORIES, SPEED_HEADER, speed_lines, speed_text
 from lib.sources import parse_source

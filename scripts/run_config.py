@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from lib.command import run
-from lib.files import read_json, replacing
 from lib.hub import UNCHECKED
+from lib.job.command import run
+from lib.job.files import read_json, replacing
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

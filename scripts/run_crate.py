@@ -13,9 +13,9 @@ import yaml
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-from lib.command import run
-from lib.files import read_json, replacing, sha256
-from lib.progress import progress
+from lib.job.command import run
+from lib.job.files import read_json, replacing, sha256
+from lib.job.progress import progress
 
 CRATE = "ro-crate-metadata.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"

@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from lib.command import run
-from lib.files import sha256, write_json
+from lib.job.command import run
+from lib.job.files import sha256, write_json
 
 
 def main(argv: list[str]) -> None:

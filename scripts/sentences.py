@@ -33,12 +33,12 @@ import polars
 import pyarrow
 import sentencex
 
-from lib.command import InputError, run
 from lib.documents import hub_files, in_turn, local_files, one_after_another
-from lib.files import check_hashes, replacing, sha256, write_json
+from lib.job.command import InputError, run
+from lib.job.files import check_hashes, replacing, sha256, write_json
+from lib.job.progress import progress, say
 from lib.language import check_language, may_be
 from lib.overlap import TaskTexts, hash_texts, normalized_words, word_hashes
-from lib.progress import progress, say
 from lib.shards import shard_path
 from lib.sources import parse_source
 from lib.task_data import read_splits

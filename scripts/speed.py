@@ -20,9 +20,9 @@ import psutil
 import torch
 
 from evaluate import load_embedder
-from lib.command import first_line, run
-from lib.files import check_hashes, write_json
-from lib.progress import progress, say
+from lib.job.command import first_line, run
+from lib.job.files import check_hashes, write_json
+from lib.job.progress import progress, say
 from lib.shards import read_sentences
 
 ROUNDS = 5

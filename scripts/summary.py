@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from lib.command import run
 from lib.differences import LEAST_TASKS
-from lib.files import read_json, replacing, write_json
+from lib.job.command import run
+from lib.job.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
 from lib.page import html_page, markdown_page
 from lib.results import (

@@ -12,10 +12,10 @@ from tokenlearn import pretrain
 from tokenlearn.train import train_model
 from tqdm import tqdm
 
-from lib.command import InputError, run
-from lib.device import device_name, job_device
-from lib.files import sha256, write_json
-from lib.progress import say
+from lib.job.command import InputError, run
+from lib.job.device import device_name, job_device
+from lib.job.files import sha256, write_json
+from lib.job.progress import say
 from lib.shards import each_shard, read_sample
 from lib.static_model import load_stage, save_static_model, with_vectors
 

@@ -5,10 +5,10 @@ import json
 import re
 from pathlib import Path
 
-from lib.command import run
-from lib.files import read_json, replacing
+from lib.job.command import run
+from lib.job.files import read_json, replacing
+from lib.job.progress import say
 from lib.page import markdown_page
-from lib.progress import say
 from lib.results import CATEGORIES, average, categories_of, read_result
 from summary import cell
 

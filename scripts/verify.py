@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from lib.command import InputError, run
-from lib.files import read_json, sha256
-from lib.progress import progress, say
+from lib.job.command import InputError, run
+from lib.job.files import read_json, sha256
+from lib.job.progress import progress, say
 from run_crate import CRATE, described_files
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import regex
 
-from lib.command import InputError, run
-from lib.files import replacing
+from lib.job.command import InputError, run
+from lib.job.files import replacing
 from lib.shards import read_sample
 
 WORD = regex.compile(r"\w+|[^\w\s]+")

@@ -14,9 +14,9 @@ from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from lib.benchmark import DEVELOPMENT, TYPE_OF
-from lib.command import InputError
-from lib.files import read_json
 from lib.held_out import held_out
+from lib.job.command import InputError
+from lib.job.files import read_json
 from lib.model_folder import check_folder
 from lib.sources import parse_source
 

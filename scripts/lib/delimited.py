@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 
-from lib.command import InputError
+from lib.job.command import InputError
 
 csv.field_size_limit(1 << 30)
 QUOTED = re.compile(r'"(?:[^"]|"")*"')

@@ -19,11 +19,11 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import IO, cast
 
-from lib.command import InputError, first_line
 from lib.delimited import decoded_lines, read_rows
-from lib.files import visible_files
 from lib.hub import check_file_commit
-from lib.progress import say
+from lib.job.command import InputError, first_line
+from lib.job.files import visible_files
+from lib.job.progress import say
 from lib.sources import Source
 
 Opener = Callable[[], IO[bytes]]

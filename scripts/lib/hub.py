@@ -7,8 +7,8 @@ import os
 import re
 from pathlib import Path
 
-from lib.command import InputError, first_line
-from lib.files import read_json, write_json
+from lib.job.command import InputError, first_line
+from lib.job.files import read_json, write_json
 
 UNCHECKED = "HUB_COMMITS_UNCHECKED"
 COMMIT = re.compile(r"[0-9a-f]{40}")

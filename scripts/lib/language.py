@@ -4,7 +4,7 @@ from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from lib.command import InputError
+from lib.job.command import InputError
 
 LEAST_PROBABILITY = 0.02
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lib.command import InputError
-from lib.files import read_json, sha256
+from lib.job.command import InputError
+from lib.job.files import read_json, sha256
 
 HIDDEN_SIZE = ["hidden_size", "dim", "n_embd", "d_model"]  # the latter are DistilBERT's, GPT-2's and T5's
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from lib.benchmark import DEVELOPMENT, TYPE_OF
-from lib.command import InputError, first_line
+from lib.job.command import InputError, first_line
 
 CATEGORIES = ["STS", "Classification", "PairClassification"]
 SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "One thread", "Ratio, one thread"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars
 
-from lib.command import InputError, first_line
-from lib.files import read_json, sha256
+from lib.job.command import InputError, first_line
+from lib.job.files import read_json, sha256
 
 MADE_BY = ["dimensions", "teacher_sha256", "max_length", "pooling", "prompt"]
 

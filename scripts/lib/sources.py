@@ -13,7 +13,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from lib.command import InputError
+from lib.job.command import InputError
 
 HUB = re.compile(r"hub:(?P<name>[\w.-]+/[\w.-]+)@(?P<pin>[0-9a-f]{40})(?:/(?P<path>.+))?")
 PACKAGE = re.compile(r"package:(?P<name>[\w.-]+==[\w.!+-]+)/(?P<path>[^@]+)@(?P<pin>[0-9a-f]{64})")

@@ -8,8 +8,8 @@ from model2vec import StaticModel
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from lib.command import InputError, first_line
-from lib.files import check_hashes, replacing, write_hashes
+from lib.job.command import InputError, first_line
+from lib.job.files import check_hashes, replacing, write_hashes
 
 SENTENCES_AT_ONCE = 10_000
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow
 
-from lib.command import InputError, first_line
-from lib.files import replacing
+from lib.job.command import InputError, first_line
+from lib.job.files import replacing
 
 ROWS_AT_ONCE = 10_000
 

@@ -14,8 +14,8 @@ from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassificat
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from lib.benchmark import BENCHMARK, DEVELOPMENT
-from lib.command import InputError
-from lib.files import sha256
+from lib.job.command import InputError
+from lib.job.files import sha256
 from lib.task_data import ROWS_AT_ONCE, read_splits, write_splits
 
 TYPES = {

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.ahead import ahead
-from lib.command import InputError, first_line
-from lib.device import has_fast_bfloat16
-from lib.progress import say
+from lib.job.ahead import ahead
+from lib.job.command import InputError, first_line
+from lib.job.progress import say
+from lib.precision import has_fast_bfloat16
 from lib.transformer import load_transformer, positions_of
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}

@@ -16,7 +16,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_PRETRAINING_MAPPING, MODEL_FOR_TEXT_ENCODING_MAPPING
 from transformers.utils import logging
 
-from lib.command import InputError, first_line
+from lib.job.command import InputError, first_line
 from lib.model_folder import check_folder
 
 logging.disable_progress_bar()

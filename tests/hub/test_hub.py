@@ -12,7 +12,7 @@ from conftest import made_sentences, make_teacher
 from loopback import COMMIT, serving
 from workflow import NO_HUB, REPOSITORY, RUN, copy_checkout, planned, snakemake, tiny_config
 
-from lib.files import sha256
+from lib.job.files import sha256
 from lib.overlap import normalized_words
 from lib.sources import parse_source
 
@@ -78,6 +78,9 @@ def test_sources_of_a_hub_that_breaks_downloads_come_whole_and_serve_offline_aft
             assert not [value for value in private if value.encode() in content], path
 
     offline = NO_HUB | {"HF_HOME": str(tmp_path / "empty")}
+    for name in ["fetch", "fetch_task"]:  # an edited script downloads nothing again
+        with (checkout / "scripts" / f"{name}.py").open("a", encoding="utf-8") as file:
+            file.write("\n# edited\n")
     assert planned(snakemake(checkout, "-n", *targets, config=hub_config, hub=offline)) == {}
     again = snakemake(checkout, *targets, "--forcerun", "evaluate_baseline", config=hub_config, hub=offline)
     assert again.returncode == 0, again.stderr[-3000:]

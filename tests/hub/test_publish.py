@@ -8,7 +8,7 @@ import pytest
 from loopback import COMMIT, serving
 from workflow import copy_checkout
 
-from lib.files import sha256
+from lib.job.files import sha256
 
 FILES = ["README.md", "config.json", "model.safetensors", "onnx/model.onnx", "onnx/model_quantized.onnx"]
 FILES += ["tokenizer.json", "int8/model.safetensors"]

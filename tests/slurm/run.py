@@ -18,7 +18,7 @@ from cluster import cluster, missing
 from conftest import make_teacher
 from workflow import RUN, command, copy_checkout, snakemake, tiny_config
 
-from lib.files import sha256
+from lib.job.files import sha256
 
 SITE = [
     "--max-threads",

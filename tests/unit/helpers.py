@@ -7,7 +7,7 @@ import polars
 import pyarrow
 
 import distill
-from lib.files import sha256, write_json
+from lib.job.files import sha256, write_json
 from lib.model_folder import teacher_hashes
 from lib.task_data import write_splits
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.command import InputError, run
+from lib.job.command import InputError, run
 
 FULL = "No space left on device (os error 28)"
 
@@ -44,8 +44,8 @@ def test_a_job_ends_when_its_workflow_is_gone_and_leaves_nothing_behind(tmp_path
     code = """
 import sys, time
 from pathlib import Path
-from lib.command import run
-from lib.files import replacing
+from lib.job.command import run
+from lib.job.files import replacing
 
 def main(argv):
     with replacing(Path(argv[0])) as temporary:

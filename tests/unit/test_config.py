@@ -11,8 +11,8 @@ from snakemake.utils import update_config
 from workflow import REPOSITORY, changed, tiny_config
 
 from lib.benchmark import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
-from lib.command import InputError
 from lib.config import check_meaning, check_schema, check_tasks, check_used, expand_seeds, select
+from lib.job.command import InputError
 
 
 def test_the_known_tasks_are_the_benchmarks():

@@ -4,14 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import lib.device as device
+import lib.job.device as device
 
-SCRIPTS = Path(device.__file__).parents[1]
+SCRIPTS = Path(device.__file__).parents[2]
 
 
 def other_job(folder):
     """Another process that takes a device and keeps it; the device's number, and the process."""
-    code = "import sys; from pathlib import Path; from lib.device import take_free"
+    code = "import sys; from pathlib import Path; from lib.job.device import take_free"
     code += "; print(take_free(['a', 'b'], Path(sys.argv[1])), flush=True); sys.stdin.read()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     job = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=SCRIPTS, **pipes)

@@ -9,7 +9,7 @@ from helpers import write_checked
 from safetensors.numpy import load_file, save_file
 
 import distill
-from lib.command import InputError
+from lib.job.command import InputError
 from lib.static_model import load_static_model
 
 

@@ -10,8 +10,8 @@ import pyarrow.parquet
 import pytest
 from conftest import made_sentences
 
-from lib.command import InputError
 from lib.documents import in_turn, local_files, one_after_another, read_file, reader_of
+from lib.job.command import InputError
 
 NOUN = (
     "  1 This software and database is being provided to you | by Princeton\n"

@@ -21,8 +21,8 @@ import compare
 import evaluate
 import prepare_task
 from lib.benchmark import BENCHMARK
-from lib.command import InputError
-from lib.files import HASHES, write_json
+from lib.job.command import InputError
+from lib.job.files import HASHES, write_json
 from lib.results import read_results
 from lib.static_model import load_static_model
 from lib.tasks import mteb_task, read_data, write_data

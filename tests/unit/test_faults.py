@@ -11,7 +11,7 @@ import distill
 import embed
 import quantize
 import sentences as sample
-from lib.files import sha256
+from lib.job.files import sha256
 
 ROOM = 1500  # bytes that a file may have: less than the scripts' first one needs
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import lib.command as command_line
-from lib.command import InputError
-from lib.files import HASHES, check_hashes, claim, read_json, remove, replacing, sha256, write_hashes, write_json
+import lib.job.command as command_line
+from lib.job.command import InputError
+from lib.job.files import HASHES, check_hashes, claim, read_json, remove, replacing, sha256, write_hashes, write_json
 
 
 def test_replacing_writes_the_file_and_makes_its_folders(tmp_path):
@@ -55,7 +55,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
 
 
 def test_replacing_begins_afresh_where_a_killed_run_left_its_partial(tmp_path):
-    code = "import os, sys; from pathlib import Path; from lib.files import replacing\n"
+    code = "import os, sys; from pathlib import Path; from lib.job.files import replacing\n"
     code += "with replacing(Path(sys.argv[1])) as temporary: temporary.mkdir(); os._exit(9)"
     scripts = Path(__file__).parents[2] / "scripts"
     subprocess.run([sys.executable, "-c", code, tmp_path / "folder"], cwd=scripts, check=False)
@@ -68,7 +68,7 @@ def test_replacing_begins_afresh_where_a_killed_run_left_its_partial(tmp_path):
 
 
 def test_two_processes_that_make_the_same_target_do_not_mix(tmp_path):
-    code = "import sys; from pathlib import Path; from lib.files import replacing\n"
+    code = "import sys; from pathlib import Path; from lib.job.files import replacing\n"
     code += "with replacing(Path(sys.argv[1])) as temporary: temporary.write_text('whole'); print('half', flush=True); "
     code += "input()"
     scripts = Path(__file__).parents[2] / "scripts"
@@ -147,10 +147,10 @@ def test_a_file_that_is_no_json_is_named(tmp_path, content):
 
 
 def test_a_folder_is_claimed_by_one_process_until_its_end(tmp_path):
-    code = "import sys; from pathlib import Path; from lib.files import claim; held = claim(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from lib.job.files import claim; held = claim(Path(sys.argv[1]))"
     code += "; print('has it', flush=True); sys.stdin.read()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    scripts = Path(command_line.__file__).parents[1]
+    scripts = Path(command_line.__file__).parents[2]
     first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], cwd=scripts, **pipes)
     assert first.stdout.readline() == "has it\n"
     with pytest.raises(InputError, match=rf"run: .*\b{first.pid}\b"):

@@ -7,7 +7,7 @@ import polars
 import pytest
 
 import prepare_task
-from lib.command import InputError
+from lib.job.command import InputError
 from lib.task_data import read_splits
 
 

@@ -3,8 +3,8 @@
 import io
 import sys
 
-from lib import progress as module
-from lib.progress import progress, say
+from lib.job import progress as module
+from lib.job.progress import progress, say
 
 
 def test_in_a_log_all_items_come_and_a_closing_line_tells_what_was_done(capsys):

@@ -9,8 +9,8 @@ from rocrate.rocrate import ROCrate
 
 import run_crate
 import verify
-from lib.command import InputError
-from lib.files import sha256
+from lib.job.command import InputError
+from lib.job.files import sha256
 
 COMMIT = "a" * 40
 CONFIG = {

@@ -9,8 +9,8 @@ from helpers import distilled, write_shard
 from safetensors.numpy import load_file, save_file
 
 import quantize
-from lib.command import InputError
-from lib.files import write_hashes
+from lib.job.command import InputError
+from lib.job.files import write_hashes
 from lib.static_model import load_static_model
 
 

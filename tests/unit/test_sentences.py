@@ -10,8 +10,8 @@ import pytest
 from helpers import write_task
 
 import sentences as script
-from lib.command import InputError
-from lib.files import sha256
+from lib.job.command import InputError
+from lib.job.files import sha256
 from lib.overlap import TaskTexts, hash_texts, normalized_words
 
 DROPPED = [*script.REASONS, "not_sampled"]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib.command import InputError
+from lib.job.command import InputError
 from lib.sources import Source, parse_source
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -23,7 +23,7 @@ import quantize
 import release
 import summary
 from derive import cluster
-from lib.command import InputError
+from lib.job.command import InputError
 from lib.results import fastest, speed_lines, speed_text
 from lib.static_model import load_static_model, save_static_model
 

@@ -21,10 +21,10 @@ from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertM
 import check_teacher
 import distill
 import embed
-from lib.command import InputError
-from lib.device import has_fast_bfloat16
-from lib.files import sha256
+from lib.job.command import InputError
+from lib.job.files import sha256
 from lib.model_folder import check_folder, check_unchanged, teacher_hashes
+from lib.precision import has_fast_bfloat16
 from lib.shards import RowsOnDisk, read_embeddings, read_sentences
 from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher
 

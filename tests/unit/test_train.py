@@ -18,9 +18,9 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 import train
-from lib.ahead import ahead
-from lib.command import InputError
-from lib.files import HASHES, sha256
+from lib.job.ahead import ahead
+from lib.job.command import InputError
+from lib.job.files import HASHES, sha256
 from lib.losses import contrastive_loss, similarity_loss
 from lib.static_model import load_static_model
 from lib.table import SharedTable, Table, lay_out

@@ -7,8 +7,8 @@ import pytest
 from helpers import distilled, write_embeddings, write_shard
 
 import train_tokenlearn
-from lib.command import InputError
-from lib.files import sha256
+from lib.job.command import InputError
+from lib.job.files import sha256
 from lib.static_model import load_static_model
 
 

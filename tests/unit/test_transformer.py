@@ -12,7 +12,7 @@ from transformers import AutoModelForTextEncoding, AutoTokenizer, BertForMaskedL
 
 import distill
 import evaluate
-from lib.command import InputError
+from lib.job.command import InputError
 from lib.teacher import Teacher
 
 MAX_LENGTH = 64

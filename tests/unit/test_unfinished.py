@@ -55,7 +55,7 @@ def test_a_job_that_no_score_waits_for_is_named_too(page):
     assert "no processor" in line and "no processor" in said
 
 
-@pytest.mark.parametrize("ending", ["ValueError: what a bug says", "lib.files.OtherError: what a bug says"])
+@pytest.mark.parametrize("ending", ["ValueError: what a bug says", "lib.job.files.OtherError: what a bug says"])
 def test_the_last_error_of_a_bug_is_that_of_its_traceback(page, ending):
     text, _ = page({"pretrained m": f"Traceback (most recent call last):\n  File\n{ending}\n\n"})
     (line,) = lines(text, "m | int8 | STS12")

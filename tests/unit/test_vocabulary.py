@@ -4,7 +4,7 @@ import pytest
 from helpers import write_shard
 
 import vocabulary
-from lib.command import InputError
+from lib.job.command import InputError
 
 
 def test_most_frequent_first_and_ties_in_code_point_order():

@@ -151,7 +151,7 @@ def test_helpers_are_inputs_however_they_are_imported(tmp_path):
         file.write("\nimport lib.losses\nfrom lib import model_folder\n")
     done = snakemake(checkout, "-n", "corpus")
     (inputs,) = (line for line in done.stdout.splitlines() if "input: scripts/sentences.py" in line)
-    assert {"scripts/lib/losses.py", "scripts/lib/model_folder.py", "scripts/lib/command.py"} <= set(
+    assert {"scripts/lib/losses.py", "scripts/lib/model_folder.py", "scripts/lib/documents.py"} <= set(
         inputs.replace(",", "").split()
     )
 

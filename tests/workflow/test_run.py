@@ -17,7 +17,7 @@ import yaml
 from conftest import make_teacher
 from workflow import RUN, command, copy_checkout, planned, snakemake, tiny_config
 
-from lib.files import sha256
+from lib.job.files import sha256
 
 SCORED = {
     "evaluate_model": 4,
@@ -295,6 +295,13 @@ def test_an_edited_helper_reruns_only_the_rules_that_import_it(finished):
     jobs = edited(finished[0] / "scripts" / "lib" / "losses.py", lambda: plan(finished))
     assert jobs["pretrained"] == 1
     assert not {"embed", "distill", "sentences", "prepare_task"} & set(jobs)
+
+
+def test_an_edit_of_how_a_job_behaves_reruns_nothing(finished, tmp_path):
+    checkout = shutil.copytree(finished[0], tmp_path / "edited")
+    for module in (checkout / "scripts" / "lib" / "job").glob("*.py"):
+        module.write_text(module.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    assert plan((checkout, finished[1])) == {}
 
 
 def test_a_training_setting_reruns_the_training_only(finished):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from lib.command import InputError, is_running
+from lib.job.command import InputError, is_running
 
 HASHES = ".sha256.json"
 

@@ -43,10 +43,3 @@ def job_device(gpus: int) -> str:
 def device_name(device: str) -> str:
     """What to call a device in a report on what it made: a GPU's own name, or ``cpu``."""
     return device if device == "cpu" else f"{device}: {torch.cuda.get_device_name()}"
-
-
-def has_fast_bfloat16(device: str) -> bool:
-    """Whether bfloat16 matrix products are a hardware feature of the device."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()
