@@ -19,7 +19,6 @@ pathvars:
     sources=SOURCES,
 
 
-include: "rules/inputs.smk"
 include: "rules/resources.smk"
 include: "rules/corpus.smk"
 include: "rules/teacher.smk"
@@ -77,15 +76,15 @@ rule all:
     """The whole run: models, scores, summary, plots and release folders."""
     default_target: True
     input:
-        run_files(),
+        family.run_files(),
         "<results>/ro-crate-metadata.json",
 
 
 rule downloads:
     """All that is downloaded before a job needs it; C4 is streamed, by the rule sentences."""
     input:
-        expand("<sources>/{slug}", slug=FETCHED),
-        [task_path(task) for task in USED_TASKS if task not in CUSTOM_TASKS],
+        expand("<sources>/{slug}", slug=DOWNLOADS),
+        [task_path(task) for task in family.used_tasks if task not in CUSTOM_TASKS],
 
 
 rule corpus:
@@ -103,13 +102,13 @@ rule embeddings:
 rule models:
     """Every model at every stage."""
     input:
-        model_files(),
+        family.model_files(),
 
 
 rule evaluate:
     """The score of every model, stage and baseline on every task."""
     input:
-        results_files(),
+        family.result_files(),
         rules.model_metas.output,
 
 
@@ -118,7 +117,7 @@ rule report:
     input:
         "<results>/summary.md",
         "<results>/config.yaml",
-        expand("<results>/plots/{plot}.svg", plot=PLOTS),
+        expand("<results>/plots/{plot}.svg", plot=family.plots()),
 
 
 rule release:

@@ -14,9 +14,9 @@ import pyarrow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from lib.benchmark import TYPE_OF
 from lib.job.command import run
 from lib.job.progress import say
+from lib.plan.tasks import TYPE_OF
 from lib.task_data import ROWS_AT_ONCE, write_splits
 from lib.tasks import mteb_task, wanted_splits
 

@@ -1,7 +1,6 @@
 # What several rules need: the checked config, the lists that it gives, and the paths of scripts and sources. No rules.
 
 import json
-import math
 import os
 import re
 import shlex
@@ -16,22 +15,20 @@ BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from lib.benchmark import DEVELOPMENT, TYPE_OF
+from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 from lib.job.command import InputError
-from lib.config import (
+from lib.plan.config import (
     check_meaning,
     check_schema,
     check_used,
-    corpus_sources,
-    dimensions_of,
     expand_seeds,
     folder_of,
-    lineage,
     select,
 )
+from lib.plan.family import FILES, MODEL_FILES, TRAINED_FILES, Family, trained_stage
 from lib.job.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
-from lib.sources import parse_source
+from lib.plan.sources import parse_source
 
 # what the command line lays over config.yaml, one after another
 OVERLAYS = [*map(load_configfile, workflow.config_settings.configfiles), dict(workflow.config_settings.config)]
@@ -72,26 +69,13 @@ try:
 except InputError as error:
     sys.exit(f"config: {error}")
 
-MODELS = config["models"]
-TASKS = config["evaluation"]["tasks"]
-CUSTOM_TASKS = config["evaluation"]["custom_tasks"]
-BASELINES = config["baselines"]
-TRAINED = [model for model in MODELS if "from" not in MODELS[model]]
-DERIVED = [model for model in MODELS if "from" in MODELS[model]]
-SENTENCES = max(MODELS[model]["sentences"] for model in TRAINED)
-SHARD_SIZE = config["corpus"]["shard_size"]
-DECONTAMINATE = TASKS if config["corpus"]["decontaminate"] is None else config["corpus"]["decontaminate"]
-USED_TASKS = list(dict.fromkeys([*TASKS, *DECONTAMINATE]))
-CORPUS = corpus_sources(config)
-
-# what a model2vec folder holds at each stage
-MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
-HASHES = ".sha256.json"
-DISTILLED_FILES = [*MODEL_FILES, "modules.json", HASHES]
-TRAINED_FILES = [*DISTILLED_FILES, "training.json"]
-DERIVED_FILES = [*DISTILLED_FILES, "derivation.json"]
-INT8_FILES = [*MODEL_FILES, "quantization.json", HASHES]
-ONNX_FILES = ["model.onnx", "model_quantized.onnx", "onnx.json"]
+family = Family(config)
+MODELS = family.models
+BASELINES = family.baselines
+TASKS = family.tasks
+CUSTOM_TASKS = family.custom_tasks
+SHARDS = family.shards(family.sentences)
+DOWNLOADS = family.downloads()
 
 
 def here(path):
@@ -143,24 +127,6 @@ def task_path(task):
     return f"<results>/tasks/{task}.arrow" if task in CUSTOM_TASKS else f"<sources>/tasks/{task}.arrow"
 
 
-def model_setting(key):
-    """A function of the wildcards that gives a model's setting."""
-    return lambda wildcards: MODELS[wildcards.model].get(key)
-
-
-def sentences_of(model):
-    """The number of sentences that a model, or the one that it comes from, was trained on."""
-    return MODELS[lineage(MODELS, model)[-1]]["sentences"]
-
-
-def recipe(model):
-    """The training settings of a model; those of the one that it comes from, but for what it says itself."""
-    settings = dict(config["training"])
-    for each in reversed(lineage(MODELS, model)):
-        settings |= MODELS[each].get("training", {})
-    return settings
-
-
 def folder_of_input(name):
     """A function that gives the folder of an input's files."""
     return lambda wildcards, input: str(Path(input[name][0]).parent)
@@ -176,89 +142,21 @@ def folder_of_output(wildcards, output):
     return str(Path(output[0]).parent)
 
 
-def shards_of(sentences):
-    """The names of the shards that hold the first ``sentences`` sentences."""
-    return [f"{i:05d}" for i in range(math.ceil(sentences / SHARD_SIZE))]
-
-
-SHARDS = shards_of(SENTENCES)
-
-
 def sentence_shards(wildcards):
     """The sentence shards that a model trains on; ancient: drawn again for a larger sample, they are the same."""
-    shards = shards_of(sentences_of(wildcards.model))
+    shards = family.shards(family.sentences_of(wildcards.model))
     return ancient(expand("<results>/corpus/sentences/{shard}.parquet", shard=shards))
 
 
-def trained_stage(generation):
-    """The stage after a born-again generation: ``pretrained`` is number 0."""
-    return f"born-again-{generation}" if generation else "pretrained"
+def embedding_shards(wildcards):
+    """The teacher's embeddings that a model trains on."""
+    shards = family.shards(family.sentences_of(wildcards.model))
+    return expand("<results>/teacher/{shard}.{ending}", shard=shards, ending=["npy", "json"])
 
 
-def trained_stages(model):
-    """All stages of a model that are trained; of one that comes from another, none."""
-    return [] if "from" in MODELS[model] else list(map(trained_stage, range(MODELS[model].get("born_again", 0) + 1)))
-
-
-def stages_of(model):
-    """All stages of a model, in the order in which they are made."""
-    if "from" in MODELS[model]:
-        return ["derived", "int8"]
-    compared = ["tokenlearn"] if MODELS[model].get("tokenlearn") else []
-    return ["distilled", *compared, *trained_stages(model), "int8"]
-
-
-def made_by(model, stage):
-    """The settings that decide a stage of a trained model; models that agree in them share the stage."""
-    settings = MODELS[model]
-    vocabulary = settings.get("vocabulary", "teacher")
-    distilled = [settings["dimensions"], vocabulary, None if vocabulary == "teacher" else settings["sentences"]]
-    if stage == "distilled":
-        return distilled
-    seed = recipe(model)["seed"]
-    return [*distilled, settings["sentences"], seed if stage == "tokenlearn" else recipe(model)]
-
-
-def owner(model, stage):
-    """The model in whose folder a stage is: of those whose settings make it, one that has it, else the first.
-
-    So a new model takes over what an old one made.
-    """
-    if stage == "derived":
-        return model
-    owners = [
-        other for other in TRAINED if stage in stages_of(other) and made_by(other, stage) == made_by(model, stage)
-    ]
-    made = Path("results", config["run"], "models")
-    return next((other for other in owners if (made / other / stage).exists()), owners[0])
-
-
-def files_in(model, stage):
-    """The files in a model's folder of a stage."""
-    files = {"distilled": DISTILLED_FILES, "derived": DERIVED_FILES, "int8": INT8_FILES}.get(stage, TRAINED_FILES)
-    return [f"<results>/models/{model}/{stage}/{file}" for file in files]
-
-
-def stage_files(model, stage):
-    """The files of a stage of a model before quantization, which may stand in another model's folder."""
-    return files_in(owner(model, stage), stage)
-
-
-def released_stage(model):
-    """The stage of a model that is quantized and released."""
-    return "derived" if "from" in MODELS[model] else MODELS[model].get("released", "pretrained")
-
-
-def released_model(wildcards):
-    """The files of the stage of a model that is quantized and released."""
-    return stage_files(wildcards.model, released_stage(wildcards.model))
-
-
-STAGES = [
-    (model, stage) for model in MODELS for stage in stages_of(model) if stage == "int8" or owner(model, stage) == model
-]
-
-SCORED = [*STAGES, *((baseline, "baseline") for baseline in BASELINES)]
+def training_options(wildcards):
+    """A model's training settings as options of train.py and derive.py."""
+    return options(**dict(sorted(family.training(wildcards.model).items())))
 
 
 def any_of(names):
@@ -272,5 +170,25 @@ wildcard_constraints:
     stage=r"distilled|derived|tokenlearn|pretrained|born-again-[1-9]\d*|int8",
     generation=r"[1-9]\d*",
     shard=r"\d{5}",
-    task=any_of(USED_TASKS),
+    task=any_of(family.used_tasks),
     slug=r"[\w.-]+",
+
+
+def failed_jobs():
+    """The jobs that failed, as JSON: of each its rule and wildcards, its log, and the model/stages that it is needed for."""
+    dag, found = workflow.dag, []
+    failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
+    for job in sorted(failed, key=lambda job: job.log[0]):
+        wildcards = [each.wildcards for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
+        needed_for = [f"{w.get('model', w.get('baseline'))}/{w.get('stage', 'baseline')}" for w in wildcards]
+        name = " ".join([job.rule.name, *map("=".join, job.wildcards.items())])
+        found.append([name, job.log[0], needed_for])
+    return as_json(found)
+
+
+# after a failure: what a run has and what it lacks
+UNFINISHED = shlex.join(
+    ["python", script("unfinished"), "--results", f"results/{config['run']}"]
+    + ["--scored", *(f"{model}/{stage}" for model, stage in family.scored()), "--tasks", *TASKS]
+    + ["--custom", as_json(family.custom_types()), "--output", f"results/{config['run']}/unfinished.md"]
+)

@@ -25,7 +25,7 @@ rule fetch:
         disk_mb=5000,
         runtime=60,
     params:
-        source=fetched,
+        source=lambda wildcards: options(**DOWNLOADS[wildcards.slug]),
     shell:
         "python {input.script:q} {params.source:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -36,8 +36,8 @@ rule sample_settings:
         script=script("sample_settings"),
         lib=library("sample_settings"),
         sampler=[script("sentences"), *library("sentences")],
-        files=[file for text in CORPUS for file in files_of(text)],
-        tasks=[task_path(task) for task in DECONTAMINATE],
+        files=[file for text in family.corpus for file in files_of(text)],
+        tasks=[task_path(task) for task in family.decontaminate],
     output:
         "<results>/corpus/settings.json",
     log:
@@ -50,7 +50,7 @@ rule sample_settings:
         mem_mb=memory(1000),
         runtime=30,
     params:
-        settings=json.dumps(sample_settings()),
+        settings=json.dumps(family.sample_settings()),
     shell:
         "python {input.script:q} --settings {params.settings:q} --files {input.files:q} --tasks {input.tasks:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
@@ -64,9 +64,9 @@ rule sentences:
         # another teacher samples nothing anew, but one that will not do fails before this
         teacher=ancient("<results>/teacher/checked.json"),
         settings="<results>/corpus/settings.json",
-        sources=[source_path(text) for text in CORPUS if parse_source(text).kind != "hub"],  # the hub's are streamed
-        files=[file for text in CORPUS for file in files_of(text)],
-        tasks=[task_path(task) for task in DECONTAMINATE],
+        sources=[source_path(text) for text in family.corpus if parse_source(text).kind != "hub"],  # the hub's are streamed
+        files=[file for text in family.corpus for file in files_of(text)],
+        tasks=[task_path(task) for task in family.decontaminate],
     output:
         shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
         manifest="<results>/corpus/manifest.json",
@@ -82,11 +82,11 @@ rule sentences:
     threads: 4
     resources:
         mem_mb=memory(sampling_memory),
-        runtime=round(60 + 120 * SENTENCES / 1e6),
+        runtime=round(60 + 120 * family.sentences / 1e6),
     params:
         shards=folder_of_output,
-        sources=json.dumps(CORPUS),
-        sentences=SENTENCES,
+        sources=json.dumps(family.corpus),
+        sentences=family.sentences,
         documents=config["corpus"]["documents"],
         language=options(language=config["corpus"]["language"]),
         text_key=config["corpus"]["text_key"],
@@ -94,7 +94,7 @@ rule sentences:
         max_words=config["corpus"]["max_words"],
         spans=config["corpus"]["spans"],
         span_words=config["corpus"]["span_words"],
-        shard_size=SHARD_SIZE,
+        shard_size=family.shard_size,
         seed=config["corpus"]["seed"],
     shell:
         "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
@@ -119,12 +119,12 @@ rule vocabulary:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=memory(1000 + SENTENCES / 1000),
+        mem_mb=memory(1000 + family.sentences / 1000),
         runtime=30,
     params:
         shards=folder_of_input("sentences"),
-        sentences=model_setting("sentences"),
-        size=model_setting("vocabulary"),
+        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        size=lambda wildcards: family.vocabulary(wildcards.model),
     shell:
         "python {input.script:q} --sentences {params.shards:q} --count {params.sentences} --size {params.size}"
         " --output {output:q} 2>&1 | tee {log:q}"

@@ -35,8 +35,8 @@ rule prepare_task:
     input:
         script=script("prepare_task"),
         lib=library("prepare_task"),
-        source=custom_task_path,
-        files=custom_task_files,
+        source=lambda wildcards: source_path(CUSTOM_TASKS[wildcards.task]["source"]),
+        files=lambda wildcards: files_of(CUSTOM_TASKS[wildcards.task]["source"]),
     output:
         "<results>/tasks/{task}.arrow",
     log:
@@ -47,7 +47,10 @@ rule prepare_task:
         mem_mb=memory(1000),
         runtime=10,
     params:
-        task=custom_task,
+        task=lambda wildcards: options(
+            type=CUSTOM_TASKS[wildcards.task]["type"],
+            format=CUSTOM_TASKS[wildcards.task].get("format"),
+        ),
     shell:
         "python {input.script:q} --name {wildcards.task} --source {input.source:q} {params.task:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
@@ -58,7 +61,7 @@ rule evaluate_model:
     input:
         script=script("evaluate"),
         lib=library("evaluate"),
-        model=scored_model,
+        model=lambda wildcards: family.files(wildcards.model, wildcards.stage),
         tasks=[task_path(task) for task in TASKS],
     output:
         scores=expand("<results>/mteb/results/{{model}}/{{stage}}/{task}.json", task=TASKS),
@@ -78,7 +81,7 @@ rule evaluate_model:
         model=folder_of_input("model"),
         scores=folder_of_output,
         kept=f"results/{config['run']}/mteb/kept/{{model}}/{{stage}}",
-        custom=custom_types,
+        custom=as_json(family.custom_types()),
         seed=config["evaluation"]["seed"],
     shell:
         "python {input.script:q} --model {params.model:q} --name {wildcards.model} --revision {wildcards.stage}"
@@ -91,8 +94,8 @@ rule evaluate_baseline:
     input:
         script=script("evaluate"),
         lib=library("evaluate"),
-        model=baseline_path,
-        files=baseline_files,
+        model=lambda wildcards: source_path(BASELINES[wildcards.baseline]),
+        files=lambda wildcards: files_of(BASELINES[wildcards.baseline]),
         tasks=[task_path(task) for task in TASKS],
     output:
         scores=expand("<results>/mteb/results/{{baseline}}/baseline/{task}.json", task=TASKS),
@@ -111,7 +114,7 @@ rule evaluate_baseline:
     params:
         scores=folder_of_output,
         kept=f"results/{config['run']}/mteb/kept/{{baseline}}/baseline",
-        custom=custom_types,
+        custom=as_json(family.custom_types()),
         seed=config["evaluation"]["seed"],
     shell:
         "python {input.script:q} --model {input.model:q} --name {wildcards.baseline} --revision baseline"
@@ -126,7 +129,7 @@ rule model_metas:
         script=script("model_metas"),
         lib=library("model_metas"),
     output:
-        [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in SCORED],
+        [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in family.scored()],
     log:
         "<logs>/model_metas.log",
     conda:

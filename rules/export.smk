@@ -14,11 +14,11 @@ rule quantize:
     input:
         script=script("quantize"),
         lib=library("quantize"),
-        model=released_model,
+        model=lambda wildcards: family.released_files(wildcards.model),
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
-        int8=multiext("<results>/models/{model}/int8/", *INT8_FILES),
-        float16=multiext("<results>/models/{model}/float16/", *INT8_FILES, "modules.json"),
+        int8=multiext("<results>/models/{model}/int8/", *FILES["int8"]),
+        float16=multiext("<results>/models/{model}/float16/", *FILES["float16"]),
     log:
         "<logs>/quantize/{model}.log",
     benchmark:
@@ -44,10 +44,10 @@ rule onnx:
     input:
         script=script("export_onnx"),
         lib=library("export_onnx"),
-        model=released_model,
+        model=lambda wildcards: family.released_files(wildcards.model),
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
-        multiext("<results>/models/{model}/onnx/", *ONNX_FILES),
+        multiext("<results>/models/{model}/onnx/", *FILES["onnx"]),
     log:
         "<logs>/onnx/{model}.log",
     benchmark:
@@ -71,10 +71,10 @@ rule release_model:
     input:
         script=script("release"),
         lib=library("release"),
-        float32=released_model,
-        float16=multiext("<results>/models/{model}/float16/", *INT8_FILES, "modules.json"),
-        int8=multiext("<results>/models/{model}/int8/", *INT8_FILES),
-        onnx=multiext("<results>/models/{model}/onnx/", *ONNX_FILES),
+        float32=lambda wildcards: family.released_files(wildcards.model),
+        float16=multiext("<results>/models/{model}/float16/", *FILES["float16"]),
+        int8=multiext("<results>/models/{model}/int8/", *FILES["int8"]),
+        onnx=multiext("<results>/models/{model}/onnx/", *FILES["onnx"]),
         summary="<results>/summary.json",
         speed="<results>/speed.json",
     output:
@@ -92,7 +92,7 @@ rule release_model:
         int8=folder_of_input("int8"),
         onnx=folder_of_input("onnx"),
         release=folder_of_output,
-        settings=lambda wildcards: as_json(card_settings(wildcards.model)),
+        settings=lambda wildcards: as_json(family.card_settings(wildcards.model)),
     shell:
         "python {input.script:q} --name {wildcards.model} --float32 {params.float32:q} --float16 {params.float16:q}"
         " --int8 {params.int8:q} --onnx {params.onnx:q} --summary {input.summary:q} --speed {input.speed:q}"
@@ -115,9 +115,12 @@ rule publish:
         "../envs/pipeline.yaml"
     params:
         releases=folders_of_input("releases"),
-        options=publishing(),
+        owner=options(owner=config["release"]["owner"]),
+        settings=as_json({model: family.card_settings(model) for model in MODELS}),
+        tasks=TASKS,
     shell:
-        "python {input.script:q} --releases {params.releases:q} {params.options:q} --summary {input.summary:q}"
+        "python {input.script:q} --releases {params.releases:q} {params.owner:q} --settings {params.settings:q}"
+        " --tasks {params.tasks:q} --summary {input.summary:q}"
         " --config {input.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -135,7 +138,10 @@ rule publish_dry_run:
         "../envs/pipeline.yaml"
     params:
         releases=folders_of_input("releases"),
-        options=publishing(),
+        owner=options(owner=config["release"]["owner"]),
+        settings=as_json({model: family.card_settings(model) for model in MODELS}),
+        tasks=TASKS,
     shell:
-        "python {input.script:q} --releases {params.releases:q} {params.options:q} --summary {input.summary:q}"
+        "python {input.script:q} --releases {params.releases:q} {params.owner:q} --settings {params.settings:q}"
+        " --tasks {params.tasks:q} --summary {input.summary:q}"
         " --config {input.config:q} 2>&1 | tee {log:q}"

@@ -18,8 +18,8 @@ rule differences:
     input:
         script=script("differences"),
         lib=library("differences"),
-        results=results_files(),
-        resampled=resampled_files(),
+        results=family.result_files(),
+        resampled=[f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in family.scored()],
     output:
         "<results>/differences.csv",
     log:
@@ -30,8 +30,8 @@ rule differences:
         mem_mb=memory(2000),
         runtime=10,
     params:
-        custom=custom_types,
-        pairs=compared_pairs(),
+        custom=as_json(family.custom_types()),
+        pairs=as_json(family.compared()),
         seed=config["evaluation"]["seed"],
     shell:
         "python {input.script:q} --results {input.results:q} --resampled {input.resampled:q} --custom {params.custom:q}"
@@ -43,7 +43,7 @@ rule speed:
     input:
         script=script("speed"),
         lib=library("speed"),
-        models=[file for model in MODELS for file in files_in(model, "int8")],
+        models=[file for model in MODELS for file in family.files(model, "int8")],
         baselines=list(map(source_path, BASELINES.values())),
         files=[file for source in BASELINES.values() for file in files_of(source)],
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
@@ -71,11 +71,11 @@ rule summary:
     input:
         script=script("summary"),
         lib=library("summary"),
-        results=results_files(),
+        results=family.result_files(),
         differences="<results>/differences.csv",
         speed="<results>/speed.json",
         tasks=[task_path(task) for task in TASKS],
-        weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in STAGES],
+        weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in family.stages()],
         baselines=list(map(source_path, BASELINES.values())),
     output:
         csv="<results>/summary.csv",
@@ -95,7 +95,7 @@ rule summary:
         mem_mb=memory(2000),
         runtime=10,
     params:
-        settings=summary_settings(),
+        settings=as_json(family.summary_settings(SEEDS)),
     shell:
         "python {input.script:q} --results {input.results:q} --differences {input.differences:q}"
         " --speed {input.speed:q} --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
@@ -111,7 +111,7 @@ rule run_config:
         lib=library("run_config"),
         summary="<results>/summary.json",
         embeddings=expand("<results>/teacher/{shard}.json", shard=SHARDS),
-        trainings=TRAINING_FILES,
+        trainings=family.training_reports(),
     output:
         report(
             "<results>/config.yaml",
@@ -138,9 +138,9 @@ rule plots:
         lib=library("plots"),
         summary="<results>/summary.json",
         differences="<results>/differences.csv",
-        trainings=TRAINING_FILES,
-        models=similarity_models,
-        task=list(map(task_path, SIMILARITY_TASKS)),
+        trainings=family.training_reports(),
+        models=family.similarity_files(),
+        task=[task_path(task) for task in [family.sts_task()] if task],
     output:
         [
             report(
@@ -149,7 +149,7 @@ rule plots:
                 category="2. Plots",
                 labels={"shows": f"{number}. {shows}"},
             )
-            for number, (name, shows) in enumerate(PLOTS.items(), 1)
+            for number, (name, shows) in enumerate(family.plots().items(), 1)
         ],
     log:
         "<logs>/plots.log",
@@ -197,7 +197,7 @@ rule run_crate:
     input:
         script=script("run_crate"),
         lib=library("run_crate"),
-        results=run_files(),
+        results=family.run_files(),
     output:
         "<results>/ro-crate-metadata.json",
     log:

@@ -20,17 +20,17 @@ def memory(needed):
 
 def sampling_memory(wildcards, input):
     """Test texts by the hashes of their words, sentences by their length, and a process a thread."""
-    return 2000 + 0.5 * megabytes(*input.tasks) + SENTENCES / 1000
+    return 2000 + 0.5 * megabytes(*input.tasks) + family.sentences / 1000
 
 
 def embedding_memory(wildcards, input):
     """Weights, as they are read and as they are used, and a shard's tokens and embeddings."""
-    return 1500 + 4 * weights(input.teacher) + SHARD_SIZE / 1000
+    return 1500 + 4 * weights(input.teacher) + family.shard_size / 1000
 
 
 def embedding_minutes(wildcards, input):
     """Three times what two cores without bfloat16 took, by weights and sentences."""
-    return round(10 + 4e-6 * weights(input.teacher) * SHARD_SIZE)
+    return round(10 + 4e-6 * weights(input.teacher) * family.shard_size)
 
 
 def distillation_memory(wildcards, input):
@@ -40,38 +40,33 @@ def distillation_memory(wildcards, input):
 
 def distillation_minutes(wildcards, input):
     """By weights and by tokens: the teacher's, about 30,000, and the added words."""
-    added = MODELS[wildcards.model].get("vocabulary", 0)
+    added = family.vocabulary(wildcards.model)
     return round(10 + 0.05 * weights(input.teacher) * (1 + (0 if added == "teacher" else added) / 30000))
 
 
 def training_memory(wildcards, input):
     """Texts and tokens by their number; targets are read by the batch."""
-    return 2000 + sentences_of(wildcards.model) / 1000
+    return 2000 + family.sentences_of(wildcards.model) / 1000
 
 
 def training_minutes(wildcards):
     """Three times what two cores took, by sentences and epochs."""
-    return round(10 + 5e-6 * sentences_of(wildcards.model) * recipe(wildcards.model)["epochs"])
+    return round(10 + 5e-6 * family.sentences_of(wildcards.model) * family.training(wildcards.model)["epochs"])
 
 
 def tokenlearn_memory(wildcards, input):
     """Texts, tokens and all targets, as they are read and as they are reduced."""
-    return 3000 + MODELS[wildcards.model]["sentences"] / 100 + 6 * megabytes(*input.embeddings)
+    return 3000 + family.sentences_of(wildcards.model) / 100 + 6 * megabytes(*input.embeddings)
 
 
 def tokenlearn_minutes(wildcards):
     """Three times what two cores took, by sentences."""
-    return round(30 + 3e-4 * MODELS[wildcards.model]["sentences"])
-
-
-def derivation_gpus(wildcards):
-    """A GPU where vectors that tokens share are trained."""
-    return int(trains_clusters(wildcards))
+    return round(30 + 3e-4 * family.sentences_of(wildcards.model))
 
 
 def scoring_memory(wildcards, input):
     """By the tasks' data, of which the largest test split is held with its embeddings."""
-    dimensions = dimensions_of(MODELS, wildcards.model)
+    dimensions = family.dimensions(wildcards.model)
     return 2000 + (0.5 + dimensions / 512) * megabytes(*input.tasks)
 
 

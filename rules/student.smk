@@ -16,15 +16,19 @@ rule distill:
         teacher=source_path(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
         checked="<results>/teacher/checked.json",
-        vocabulary=vocabulary_file,
+        vocabulary=lambda wildcards: (
+            []
+            if family.vocabulary(wildcards.model) == "teacher"
+            else f"<results>/corpus/vocabulary/{wildcards.model}.txt"
+        ),
     output:
-        multiext("<results>/models/{model}/distilled/", *DISTILLED_FILES),
+        multiext("<results>/models/{model}/distilled/", *FILES["distilled"]),
     log:
         "<logs>/distill/{model}.log",
     benchmark:
         "<benchmarks>/distill/{model}.tsv"
     wildcard_constraints:
-        model=any_of(TRAINED),
+        model=any_of(family.trained),
     priority: 45
     conda:
         "../envs/pipeline.yaml"
@@ -35,8 +39,8 @@ rule distill:
         runtime=distillation_minutes,
     params:
         model=folder_of_output,
-        dimensions=model_setting("dimensions"),
-        vocabulary=added_words,
+        dimensions=lambda wildcards: family.dimensions(wildcards.model),
+        vocabulary=lambda wildcards, input: options(vocabulary=input.vocabulary or None),
     shell:
         "python {input.script:q} --teacher {input.teacher:q} --checked {input.checked:q}"
         " --dimensions {params.dimensions} {params.vocabulary:q} --gpu {resources.gpu} --threads {threads}"
@@ -48,7 +52,7 @@ rule tokenlearn:
     input:
         script=script("train_tokenlearn"),
         lib=library("train_tokenlearn"),
-        student=distilled_model,
+        student=lambda wildcards: family.files(wildcards.model, "distilled"),
         sentences=sentence_shards,
         embeddings=embedding_shards,
     output:
@@ -58,7 +62,7 @@ rule tokenlearn:
     benchmark:
         "<benchmarks>/tokenlearn/{model}.tsv"
     wildcard_constraints:
-        model=any_of(TRAINED),
+        model=any_of(family.trained),
     priority: 20
     conda:
         "../envs/pipeline.yaml"
@@ -72,8 +76,8 @@ rule tokenlearn:
         student=folder_of_input("student"),
         shards=folder_of_input("sentences"),
         embeddings=folder_of_input("embeddings"),
-        sentences=model_setting("sentences"),
-        seed=lambda wildcards: recipe(wildcards.model)["seed"],
+        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        seed=lambda wildcards: family.training(wildcards.model)["seed"],
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
         " --embeddings {params.embeddings:q} --seed {params.seed} --gpu {resources.gpu} --threads {threads}"
@@ -85,7 +89,7 @@ rule pretrained:
     input:
         script=script("train"),
         lib=library("train"),
-        student=distilled_model,
+        student=lambda wildcards: family.files(wildcards.model, "distilled"),
         sentences=sentence_shards,
         embeddings=embedding_shards,
     output:
@@ -95,7 +99,7 @@ rule pretrained:
     benchmark:
         "<benchmarks>/pretrained/{model}.tsv"
     wildcard_constraints:
-        model=any_of(TRAINED),
+        model=any_of(family.trained),
     priority: 30
     conda:
         "../envs/pipeline.yaml"
@@ -109,8 +113,8 @@ rule pretrained:
         student=folder_of_input("student"),
         shards=folder_of_input("sentences"),
         embeddings=folder_of_input("embeddings"),
-        sentences=model_setting("sentences"),
-        training=training,
+        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        training=training_options,
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
         " --embeddings {params.embeddings:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
@@ -122,9 +126,9 @@ rule born_again:
     input:
         script=script("train"),
         lib=library("train"),
-        student=distilled_model,
+        student=lambda wildcards: family.files(wildcards.model, "distilled"),
         sentences=sentence_shards,
-        previous=previous_generation,
+        previous=lambda wildcards: family.files(wildcards.model, trained_stage(int(wildcards.generation) - 1)),
     output:
         multiext("<results>/models/{model}/born-again-{generation}/", *TRAINED_FILES),
     log:
@@ -132,7 +136,7 @@ rule born_again:
     benchmark:
         "<benchmarks>/born_again/{model}-{generation}.tsv"
     wildcard_constraints:
-        model=any_of(TRAINED),
+        model=any_of(family.trained),
     priority: 30
     conda:
         "../envs/pipeline.yaml"
@@ -146,8 +150,8 @@ rule born_again:
         student=folder_of_input("student"),
         previous=folder_of_input("previous"),
         shards=folder_of_input("sentences"),
-        sentences=model_setting("sentences"),
-        training=training,
+        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        training=training_options,
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
         " --previous {params.previous:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
@@ -159,32 +163,36 @@ rule derive:
     input:
         script=script("derive"),
         lib=library("derive"),
-        model=source_model,
+        model=lambda wildcards: family.released_files(MODELS[wildcards.model]["from"]),
         sentences=sentence_shards,
-        embeddings=derivation_targets,
+        embeddings=lambda wildcards: embedding_shards(wildcards) if family.trains_clusters(wildcards.model) else [],
     output:
-        multiext("<results>/models/{model}/derived/", *DERIVED_FILES),
+        multiext("<results>/models/{model}/derived/", *FILES["derived"]),
     log:
         "<logs>/derive/{model}.log",
     benchmark:
         "<benchmarks>/derive/{model}.tsv"
     wildcard_constraints:
-        model=any_of(DERIVED),
+        model=any_of(family.derived),
     priority: 30
     conda:
         "../envs/pipeline.yaml"
     threads: 4
     resources:
-        gpu=derivation_gpus,
+        gpu=lambda wildcards: int(family.trains_clusters(wildcards.model)),
         mem_mb=memory(training_memory),
         runtime=training_minutes,
     params:
         model=folder_of_output,
         source=folder_of_input("model"),
         shards=folder_of_input("sentences"),
-        sentences=count,
-        derivation=derivation,
-        training=training,
+        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        derivation=lambda wildcards, input: options(
+            dimensions=MODELS[wildcards.model].get("dimensions"),
+            clusters=MODELS[wildcards.model].get("clusters"),
+            embeddings=str(Path(input.embeddings[0]).parent) if input.embeddings else None,
+        ),
+        training=training_options,
     shell:
         "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.shards:q}"
         " --count {params.sentences} {params.training:q} --gpu {resources.gpu} --threads {threads}"

@@ -22,7 +22,7 @@ from lib.hub import check_commit, list_files
 from lib.job.command import InputError, first_line, run
 from lib.job.files import replacing, sha256, write_hashes
 from lib.job.progress import progress, say
-from lib.sources import Source, parse_source
+from lib.plan.sources import Source, parse_source
 
 CHUNK = 1 << 20
 SHA256 = re.compile(r"[0-9a-f]{64}")  # the name of a large file in the hub client's cache

@@ -9,12 +9,12 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from markupsafe import Markup
 
-from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.job.command import InputError, run
 from lib.job.files import check_hashes, read_json, replacing, sha256
 from lib.page import filled, in_markdown, table
+from lib.plan.sources import parse_source
+from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 from lib.results import CATEGORIES, SPEED_HEADER, speed_lines, speed_text
-from lib.sources import parse_source
 from run_config import commit
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]

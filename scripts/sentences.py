@@ -39,8 +39,8 @@ from lib.job.files import check_hashes, replacing, sha256, write_json
 from lib.job.progress import progress, say
 from lib.language import check_language, may_be
 from lib.overlap import TaskTexts, hash_texts, normalized_words, word_hashes
+from lib.plan.sources import parse_source
 from lib.shards import shard_path
-from lib.sources import parse_source
 from lib.task_data import read_splits
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]|[\ud800-\udfff]")

@@ -17,13 +17,13 @@ import torch
 from model2vec import StaticModel
 from torch import Tensor
 
-from lib.held_out import held_out
 from lib.job.ahead import ahead
 from lib.job.command import InputError, run
 from lib.job.device import device_name, job_device
 from lib.job.files import scratch, sha256, write_json
 from lib.job.progress import progress, say
 from lib.losses import contrastive_loss, similarity_loss
+from lib.plan.held_out import held_out
 from lib.shards import RowsOnDisk, each_shard, read_sample, shard_path
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from lib.table import Batch, SharedTable, Table, lay_out

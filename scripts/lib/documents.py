@@ -24,7 +24,7 @@ from lib.hub import check_file_commit
 from lib.job.command import InputError, first_line
 from lib.job.files import visible_files
 from lib.job.progress import say
-from lib.sources import Source
+from lib.plan.sources import Source
 
 Opener = Callable[[], IO[bytes]]
 HUB_BLOCK_BYTES = 1 << 19  # about what a visit to a file of C4 takes

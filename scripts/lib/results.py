@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from statistics import fmean
 
-from lib.benchmark import DEVELOPMENT, TYPE_OF
 from lib.job.command import InputError, first_line
+from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
 CATEGORIES = ["STS", "Classification", "PairClassification"]
 SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "One thread", "Ratio, one thread"]

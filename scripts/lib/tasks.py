@@ -13,9 +13,9 @@ from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from lib.benchmark import BENCHMARK, DEVELOPMENT
 from lib.job.command import InputError
 from lib.job.files import sha256
+from lib.plan.tasks import BENCHMARK, DEVELOPMENT
 from lib.task_data import ROWS_AT_ONCE, read_splits, write_splits
 
 TYPES = {

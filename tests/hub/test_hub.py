@@ -14,7 +14,7 @@ from workflow import NO_HUB, REPOSITORY, RUN, copy_checkout, planned, snakemake,
 
 from lib.job.files import sha256
 from lib.overlap import normalized_words
-from lib.sources import parse_source
+from lib.plan.sources import parse_source
 
 TESTED = [text for text, _ in made_sentences(120, seed=7)]
 PLANTED = [TESTED[0], TESTED[50], TESTED[110]]
@@ -125,7 +125,9 @@ def test_a_hub_that_answers_with_another_commit_is_not_believed(root, tmp_path, 
 
 def test_texts_of_another_commit_are_not_streamed(root, tmp_path):
     source = parse_source(f"hub:made/texts@{COMMIT}/en/c4-train.*.json.gz")
-    code = f"from lib.documents import hub_files; from lib.sources import Source; print(len(hub_files({source!r})))"
+    code = (
+        f"from lib.documents import hub_files; from lib.plan.sources import Source; print(len(hub_files({source!r})))"
+    )
     command = [sys.executable, "-c", code]
     with serving(root, tmp_path / "cache") as (server, hub):
         environment = os.environ | hub | {"PYTHONPATH": str(REPOSITORY / "scripts")}

@@ -10,9 +10,9 @@ import yaml
 from snakemake.utils import update_config
 from workflow import REPOSITORY, changed, tiny_config
 
-from lib.benchmark import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
-from lib.config import check_meaning, check_schema, check_tasks, check_used, expand_seeds, select
 from lib.job.command import InputError
+from lib.plan.config import check_meaning, check_schema, check_tasks, check_used, expand_seeds, select
+from lib.plan.tasks import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
 
 
 def test_the_known_tasks_are_the_benchmarks():

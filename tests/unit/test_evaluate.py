@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader
 import compare
 import evaluate
 import prepare_task
-from lib.benchmark import BENCHMARK
 from lib.job.command import InputError
 from lib.job.files import HASHES, write_json
+from lib.plan.tasks import BENCHMARK
 from lib.results import read_results
 from lib.static_model import load_static_model
 from lib.tasks import mteb_task, read_data, write_data

@@ -14,7 +14,7 @@ import pytest
 import fetch
 from lib.job.command import InputError
 from lib.job.files import HASHES, check_hashes, sha256
-from lib.sources import parse_source
+from lib.plan.sources import parse_source
 
 FILES = {"tiny/data/a.txt": b"one", "tiny/data/sub/b.txt": b"two", "tiny/database/c.txt": b"three"}
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lib.job.command import InputError
-from lib.sources import Source, parse_source
+from lib.plan.sources import Source, parse_source
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHA = COMMIT + "89abcdef0123456789abcdef"

@@ -13,12 +13,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
-from lib.benchmark import DEVELOPMENT, TYPE_OF
-from lib.held_out import held_out
 from lib.job.command import InputError
 from lib.job.files import read_json
 from lib.model_folder import check_folder
-from lib.sources import parse_source
+from lib.plan.family import corpus_sources, dimensions_of, lineage, trained_stage
+from lib.plan.held_out import held_out
+from lib.plan.sources import parse_source
+from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
 # JSON schema takes 32.0 for an integer, which argparse does not, and knows no infinity, which YAML does
 STRICT = extend(
@@ -92,40 +93,10 @@ def check_schema(config: dict, schema: Path) -> None:
         raise InputError(f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}")
 
 
-def corpus_sources(config: dict) -> list[str]:
-    """The corpus's sources as a list."""
-    source = config["corpus"]["source"]
-    return [source] if isinstance(source, str) else source
-
-
 def folder_of(text: str, sources: str) -> str:
     """Where a source is on disk: the user's own path, or its folder among the downloads in ``sources``."""
     source = parse_source(text)
     return source.path if source.kind == "path" else f"{sources}/{source.slug}"
-
-
-def lineage(models: dict, name: str) -> list[str]:
-    """A model, the one that it comes from, and so on to one that is trained.
-
-    Raises:
-        InputError: one of them does not exist, or they come from each other.
-    """
-    way = [name]
-    while "from" in models[way[-1]]:
-        source = models[way[-1]]["from"]
-        if source not in models:
-            raise InputError(f"models.{way[-1]}.from: {source!r}, expected one of {', '.join(models)}")
-        if source in way:
-            raise InputError(
-                f"models.{name}.from: expected a trained model in the end, found {', '.join(way)}, {source}"
-            )
-        way.append(source)
-    return way
-
-
-def dimensions_of(models: dict, name: str) -> int:
-    """The dimensions of a model, its own or those of the one that it comes from."""
-    return next(models[each]["dimensions"] for each in lineage(models, name) if "dimensions" in models[each])
 
 
 def check_derived(models: dict, name: str) -> None:
@@ -234,7 +205,7 @@ def check_meaning(config: dict, sources: str) -> None:
                 f"{model['sentences']} sentences that are not held out"
             )
         released, generations = model.get("released", "pretrained"), model.get("born_again", 0)
-        stages = ["distilled", "pretrained", *(f"born-again-{i}" for i in range(1, generations + 1))]
+        stages = ["distilled", *map(trained_stage, range(generations + 1))]
         stages += ["tokenlearn"] if model.get("tokenlearn") else []
         if released not in stages:
             raise InputError(
@@ -276,7 +247,7 @@ def check_tasks(names: Iterable[str]) -> None:
     """
     unknown = [name for name in names if name.removesuffix(DEVELOPMENT) not in TYPE_OF]
     if unknown:
-        script = Path(__file__).parents[1] / "check_tasks.py"
+        script = Path(__file__).parents[2] / "check_tasks.py"
         done = subprocess.run([sys.executable, script, *unknown], capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(done.stderr.strip().splitlines()[-1].removeprefix(f"{script.name}: error: "))

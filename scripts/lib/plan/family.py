@@ -1,0 +1,320 @@
+"""The models of a run: the stages of each, their files, what they share, and what is said of them.
+
+All follows from the config, nothing from what is on disk.
+"""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+from lib.job.command import InputError
+from lib.job.files import HASHES
+from lib.plan.sources import parse_source
+from lib.plan.tasks import DEVELOPMENT, TYPE_OF
+
+Stage = tuple[str, str]  # a model or baseline, and its stage
+
+MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
+STATIC_FILES = [*MODEL_FILES, "modules.json", HASHES]
+TRAINED_FILES = [*STATIC_FILES, "training.json"]
+INT8_FILES = [*MODEL_FILES, "quantization.json", HASHES]
+# in a model's folder, by stage; all others are trained
+FILES = {
+    "distilled": STATIC_FILES,
+    "derived": [*STATIC_FILES, "derivation.json"],
+    "int8": INT8_FILES,
+    "float16": [*INT8_FILES, "modules.json"],
+    "onnx": ["model.onnx", "model_quantized.onnx", "onnx.json"],
+}
+
+
+def corpus_sources(config: dict) -> list[str]:
+    """The corpus's sources as a list."""
+    source = config["corpus"]["source"]
+    return [source] if isinstance(source, str) else source
+
+
+def lineage(models: dict, name: str) -> list[str]:
+    """A model, the one that it comes from, and so on to one that is trained.
+
+    Args:
+        models: the config's models.
+        name: one of them.
+
+    Raises:
+        InputError: one of them does not exist, or they come from each other.
+    """
+    way = [name]
+    while "from" in models[way[-1]]:
+        source = models[way[-1]]["from"]
+        if source not in models:
+            raise InputError(f"models.{way[-1]}.from: {source!r}, expected one of {', '.join(models)}")
+        if source in way:
+            raise InputError(
+                f"models.{name}.from: expected a trained model in the end, found {', '.join(way)}, {source}"
+            )
+        way.append(source)
+    return way
+
+
+def dimensions_of(models: dict, name: str) -> int:
+    """The dimensions of a model, its own or those of the one that it comes from."""
+    return next(models[each]["dimensions"] for each in lineage(models, name) if "dimensions" in models[each])
+
+
+def trained_stage(generation: int) -> str:
+    """The stage after a born-again generation: ``pretrained`` is number 0."""
+    return f"born-again-{generation}" if generation else "pretrained"
+
+
+class Family:
+    """The models of a run, as its config has them."""
+
+    def __init__(self, config: dict) -> None:
+        """Take a checked config, in which each model is one that is built, with one seed."""
+        self.config, self.models = config, config["models"]
+        self.baselines, self.tasks = config["baselines"], config["evaluation"]["tasks"]
+        self.custom_tasks = config["evaluation"]["custom_tasks"]
+        self.corpus, decontaminate = corpus_sources(config), config["corpus"]["decontaminate"]
+        self.decontaminate = self.tasks if decontaminate is None else decontaminate
+        self.used_tasks = list(dict.fromkeys([*self.tasks, *self.decontaminate]))
+        self.trained = [model for model in self.models if "from" not in self.models[model]]
+        self.derived = [model for model in self.models if "from" in self.models[model]]
+        self.shard_size = config["corpus"]["shard_size"]
+        self.sentences = max(self.models[model]["sentences"] for model in self.trained)
+
+    # what it is made of
+
+    def downloads(self) -> dict[str, dict[str, str]]:
+        """Each source that is downloaded, by its slug: its text, and the kind of hub repository that it would be.
+
+        A hub's texts are streamed, and a user's own paths are where they are.
+        """
+        texts = [(text, "model") for text in [self.config["teacher"]["source"], *self.baselines.values()]]
+        texts += [(text, "dataset") for text in self.corpus if parse_source(text).kind != "hub"]
+        texts += [(self.custom_tasks[t]["source"], "dataset") for t in self.used_tasks if t in self.custom_tasks]
+        sources = [(parse_source(text), text, kind) for text, kind in texts]
+        return {s.slug: {"source": text, "repo_type": kind} for s, text, kind in sources if s.kind != "path"}
+
+    def sample_settings(self) -> dict[str, Any]:
+        """The settings that decide the sample; its texts and the tasks that it stays clear of are more."""
+        corpus = self.config["corpus"]
+        return {"sources": self.corpus} | {k: v for k, v in corpus.items() if k not in ("source", "decontaminate")}
+
+    # the settings of a model
+
+    def lineage(self, model: str) -> list[str]:
+        """A model, the one that it comes from, and so on to one that is trained."""
+        return lineage(self.models, model)
+
+    def dimensions(self, model: str) -> int:
+        """The dimensions of a model's vectors."""
+        return dimensions_of(self.models, model)
+
+    def vocabulary(self, model: str) -> str | int:
+        """``teacher``, or how many words a trained model adds to the teacher's vocabulary."""
+        return self.models[model].get("vocabulary", "teacher")
+
+    def sentences_of(self, model: str) -> int:
+        """The number of sentences that a model, or the one that it comes from, is trained on."""
+        return self.models[self.lineage(model)[-1]]["sentences"]
+
+    def shards(self, sentences: int) -> list[str]:
+        """The names of the shards that hold the first ``sentences`` sentences."""
+        return [f"{i:05d}" for i in range(math.ceil(sentences / self.shard_size))]
+
+    def training(self, model: str) -> dict[str, Any]:
+        """The training settings of a model; those of the one that it comes from, but for what it says itself."""
+        settings = dict(self.config["training"])
+        for each in reversed(self.lineage(model)):
+            settings |= self.models[each].get("training", {})
+        return settings
+
+    def trains_clusters(self, model: str) -> bool:
+        """Whether the vectors that a derived model's tokens share are trained."""
+        return "clusters" in self.models[model] and self.training(model)["epochs"] > 0
+
+    # its stages
+
+    def trained_stages(self, model: str) -> list[str]:
+        """The stages of a model that are trained by us; of a derived one, none."""
+        settings = self.models[model]
+        return [] if model in self.derived else list(map(trained_stage, range(settings.get("born_again", 0) + 1)))
+
+    def stages_of(self, model: str) -> list[str]:
+        """The stages of a model in the order in which they are made, the last of them the quantized one."""
+        if model in self.derived:
+            return ["derived", "int8"]
+        compared = ["tokenlearn"] if self.models[model].get("tokenlearn") else []
+        return ["distilled", *compared, *self.trained_stages(model), "int8"]
+
+    def released(self, model: str) -> str:
+        """The stage of a model that is quantized and released."""
+        return "derived" if model in self.derived else self.models[model].get("released", "pretrained")
+
+    def made_by(self, model: str, stage: str) -> list:
+        """The settings that decide a stage of a trained model; models that agree in them share the stage."""
+        vocabulary = self.vocabulary(model)
+        distilled = [
+            self.models[model]["dimensions"],
+            vocabulary,
+            None if vocabulary == "teacher" else self.models[model]["sentences"],
+        ]
+        if stage == "distilled":
+            return distilled
+        training = self.training(model)
+        return [*distilled, self.models[model]["sentences"], training["seed"] if stage == "tokenlearn" else training]
+
+    def owner(self, model: str, stage: str) -> str:
+        """The model in whose folder a stage is: the first whose settings make it."""
+        if stage not in ("distilled", "tokenlearn", *self.trained_stages(model)):
+            return model
+        made_by = self.made_by(model, stage)
+        return next(
+            other for other in self.trained if stage in self.stages_of(other) and self.made_by(other, stage) == made_by
+        )
+
+    def files(self, model: str, stage: str) -> list[str]:
+        """The files of a stage of a model, which may be in another model's folder."""
+        folder = f"<results>/models/{self.owner(model, stage)}/{stage}"
+        return [f"{folder}/{file}" for file in FILES.get(stage, TRAINED_FILES)]
+
+    def released_files(self, model: str) -> list[str]:
+        """The files of the stage of a model that is quantized and released."""
+        return self.files(model, self.released(model))
+
+    # of all models
+
+    def stages(self) -> list[Stage]:
+        """Each model and stage that is made, a shared one once."""
+        pairs = [(model, stage) for model in self.models for stage in self.stages_of(model)]
+        return [(model, stage) for model, stage in pairs if self.owner(model, stage) == model]
+
+    def scored(self) -> list[Stage]:
+        """Each model and stage that is scored, and the baselines."""
+        return [*self.stages(), *((baseline, "baseline") for baseline in self.baselines)]
+
+    def model_files(self) -> list[str]:
+        """The files of every model at every stage."""
+        return [file for pair in self.stages() for file in self.files(*pair)]
+
+    def result_files(self) -> list[str]:
+        """The result of every model and stage on every task, baselines last."""
+        return [
+            f"<results>/mteb/results/{model}/{stage}/{task}.json"
+            for model, stage in self.scored()
+            for task in self.tasks
+        ]
+
+    def run_files(self) -> list[str]:
+        """What a whole run makes: models, scores, summary, plots and release folders."""
+        files = ["<results>/summary.md", "<results>/config.yaml", *self.model_files()]
+        files += [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in self.scored()]
+        files += [f"<results>/plots/{plot}.svg" for plot in self.plots()]
+        return [*files, *(f"<results>/release/{model}/README.md" for model in self.models)]
+
+    def training_reports(self) -> list[str]:
+        """What the trainings report of themselves."""
+        return [self.files(*pair)[-1] for pair in self.stages() if pair[1] in self.trained_stages(pair[0])]
+
+    def compared(self) -> list[tuple[Stage, Stage]]:
+        """Which model and stage is compared with which.
+
+        A final stage with each baseline and with the stage that it is made of, a derived model with the one that it
+        comes from, each stage with the one before it, and ours with tokenlearn's.
+        """
+
+        def place(model: str, stage: str) -> Stage:
+            return self.owner(model, stage), stage
+
+        pairs = [((model, "int8"), (baseline, "baseline")) for model in self.models for baseline in self.baselines]
+        for model in self.models:
+            pairs += [((model, "int8"), place(model, self.released(model)))]
+            if model in self.derived:
+                other = self.models[model]["from"]
+                pairs += [((model, "derived"), place(other, self.released(other)))]
+                continue
+            made = ["distilled", *self.trained_stages(model)]
+            pairs += [(place(model, stage), place(model, before)) for before, stage in pairwise(made)]
+            if "tokenlearn" in self.stages_of(model):
+                pairs += [(place(model, "pretrained"), place(model, "tokenlearn"))]
+        return list(dict.fromkeys(pairs))
+
+    # what is said of them
+
+    def custom_types(self) -> dict[str, str]:
+        """The types of the custom tasks that are evaluated."""
+        return {task: self.custom_tasks[task]["type"] for task in self.tasks if task in self.custom_tasks}
+
+    def sts_task(self) -> str | None:
+        """The STS task on whose pairs similarities are plotted: of all, the best known."""
+        types = TYPE_OF | self.custom_types()
+        tasks = [task for task in self.tasks if types.get(task.removesuffix(DEVELOPMENT)) == "STS"]
+        return min(tasks, key="STSBenchmark".__ne__, default=None)
+
+    def similarity_files(self) -> list[str]:
+        """The files of the stages whose similarities are plotted: of the first model the first, and int8."""
+        first = next(iter(self.models))
+        return [file for stage in (self.stages_of(first)[0], "int8") for file in self.files(first, stage)]
+
+    def plots(self) -> dict[str, str]:
+        """What each plot shows, by its name."""
+        plots = {
+            "stages": "scores along the stages",
+            "gains": "what each stage gained, and whether by chance",
+            "tasks": "each task, against the baselines",
+            "size": "quality over size",
+            "speed": "quality over speed",
+            "loss": "loss curves",
+        }
+        if self.sts_task():
+            plots["similarities"] = "similarities of pairs, before and after"
+        if any("clusters" in model for model in self.models.values()):
+            plots["clusters"] = "quality over the number of shared vectors"
+        return plots
+
+    def card_settings(self, model: str) -> dict[str, Any]:
+        """What a model card says of how its model is made."""
+        _, *sources = self.lineage(model)
+        release = self.config["release"]
+        return {
+            "about": self.config["about"],
+            "baselines": list(self.baselines),
+            "stage": self.released(sources[-1] if sources else model),
+            "quantized": self.released(model),
+            "scored_as": self.owner(model, self.released(model)),
+            "most_lost": release["most_lost"],
+            "language": self.config["corpus"]["language"],
+            "from": sources,
+            "corpus": self.corpus,
+            "dimensions": self.dimensions(model),
+            "license": release.get("license", "other"),
+            "seed": self.training(model)["seed"],
+            "sentences": self.sentences_of(model),
+            "teacher": self.config["teacher"]["source"],
+        }
+
+    def summary_settings(self, seeds: dict[str, list[str]]) -> dict[str, Any]:
+        """What the summary says beside the results.
+
+        Args:
+            seeds: the models that differ in their seed alone, by the name that the config has for them.
+        """
+        custom = [(task, self.custom_tasks[task]) for task in self.custom_types()]
+        clustered = {name: model for name, model in self.models.items() if "clusters" in model}
+        return {
+            "run": self.config["run"],
+            "about": self.config["about"],
+            "baselines": list(self.baselines),
+            "custom_tasks": {task: {"type": each["type"], "description": each["description"]} for task, each in custom},
+            "released": {model: self.released(model) for model in self.models},
+            "training_seeds": {model: self.training(model)["seed"] for model in self.models},
+            "seeds": seeds,
+            "clusters": {
+                name: {"from": model["from"], "clusters": model["clusters"], "dimensions": self.dimensions(name)}
+                for name, model in clustered.items()
+            },
+            "evaluation_seed": self.config["evaluation"]["seed"],
+            "reference": self.config["reference"],
+            "reference_about": self.config["reference_about"],
+        }
