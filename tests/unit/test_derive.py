@@ -58,6 +58,8 @@ def test_clusters_share_vectors_and_keep_a_weight_a_token(model_folder, sentence
     assert model.embedding.shape == (150, 16)
     assert len(model.weights) == len(model.token_mapping) == len(model.tokens) > 150
     assert report["clusters"] == 150
+    silent = [model.tokens.index(token) for token in ("[UNK]", "[PAD]")]
+    assert [token for token, weight in enumerate(model.weights) if weight == 0] == sorted(silent)
     original = load_static_model(model_folder)
     assert (model.encode(sentences) * original.encode(sentences)).sum(axis=1).mean() > 0.9
 

@@ -1,17 +1,23 @@
-"""Faults that are injected for real: a disk that is full."""
+"""Faults that are injected for real: a disk that is full, a download that is damaged afterwards."""
 
 import json
 import resource
+import shutil
 from contextlib import contextmanager
 
 import pytest
 from helpers import distilled, write_checked, write_shard
 
+import check_teacher
 import distill
 import embed
+import evaluate
+import prepare_task
 import quantize
 import sentences as sample
-from lib.job.files import sha256
+import speed
+from lib.job.command import InputError
+from lib.job.files import sha256, write_hashes
 
 ROOM = 1500  # bytes that a file may have: less than the scripts' first one needs
 
@@ -73,3 +79,34 @@ def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_i
     run("disturbed")
     whole = {path: tmp_path / "undisturbed" / path for path in outputs.values()}
     assert {path: sha256(tmp_path / "disturbed" / path) for path in whole} == {p: sha256(f) for p, f in whole.items()}
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        (
+            sample,
+            "--sources [] --paths {folder} --count 20 --documents all --shard-size 20 --shards {output} --manifest {output}/manifest.json",
+        ),
+        (prepare_task, "--name Mine --source {folder} --type STS --output {output}"),
+        (check_teacher, "--teacher {folder} --max-length 64 --pooling mean --output {output}"),
+        (
+            evaluate,
+            "--model {folder} --name peer --revision baseline --seed 0 --tasks {shard} --kept {output}/kept"
+            " --resampled {output}/resampled.parquet --output {output}",
+        ),
+        (speed, "--models {folder} --names m/int8 --sentences {shard} --threads 1 --output {output}"),
+    ],
+)
+def test_a_download_or_stage_that_is_damaged_afterwards_is_named_by_what_reads_it(
+    script, options, teacher_folder, sentences, tmp_path
+):
+    folder, output = shutil.copytree(teacher_folder, tmp_path / "made"), tmp_path / "output"
+    (folder / "rows.csv").write_text("sentence1,sentence2,score\n" + "".join(f"{i},a,{i}\n" for i in range(9)))
+    write_hashes(folder)
+    with (folder / "vocab.txt").open("a") as file:
+        file.write("x")
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences)
+    with pytest.raises(InputError, match=r"vocab\.txt"):
+        script.main(options.format(folder=folder, output=output, shard=shard).split())
+    assert not output.exists()

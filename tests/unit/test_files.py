@@ -1,6 +1,7 @@
 """Files that are whole or not there, and their hashes."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,18 @@ def test_two_processes_that_make_the_same_target_do_not_mix(tmp_path):
         assert not (tmp_path / "file").exists()
         other.communicate("go on\n")
     assert (tmp_path / "file").read_text() == "whole"
+
+
+def test_what_is_renamed_is_on_disk_before(tmp_path, monkeypatch):
+    """A power cut may leave a renamed file empty whose bytes are not."""
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.fstat(file).st_ino), fsync(file)))
+    with replacing(tmp_path / "folder") as temporary:
+        (temporary / "inner").mkdir(parents=True)
+        (temporary / "inner" / "file").write_text("whole")
+    with replacing(tmp_path / "file") as temporary:
+        temporary.write_text("whole")
+    assert synced == [path.stat().st_ino for path in (tmp_path / "folder" / "inner" / "file", tmp_path / "file")]
 
 
 def test_remove_takes_files_folders_and_links_but_not_what_links_point_to(tmp_path):

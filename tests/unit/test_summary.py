@@ -411,8 +411,8 @@ def test_losses_are_shown_over_whole_epochs(family, tmp_path):
     assert {"0", "1", "2"} <= set(drawn(tmp_path / "loss.svg"))
 
 
-def released(made, model, sentences, most_lost=0.1, **changed):
-    """The release folder ``path/to/m`` of a float32 model."""
+def released(made, model, sentences, most_lost=0.1, damage=lambda: None, **changed):
+    """The release folder ``path/to/m`` of a float32 model; ``damage`` is called before it is made."""
     shard = write_shard(made / "sentences" / "00000.parquet", sentences)
     folders = {"int8": made / "int8", "float16": made / "float16"}
     makes = [str(part) for name, folder in folders.items() for part in (f"--{name}", folder)]
@@ -446,6 +446,7 @@ def released(made, model, sentences, most_lost=0.1, **changed):
         "--settings",
         json.dumps(settings),
     ]
+    damage()
     release.main([str(part) for part in command])
     return output
 
@@ -521,6 +522,15 @@ def test_a_model_that_int8_costs_too_much_is_not_released(made, teacher_folder, 
     with pytest.raises(InputError, match=message):
         released(made, model, sentences, most_lost=9.9)
     assert not (made / "path").exists()
+
+
+@pytest.mark.parametrize("folder", ["int8", "float16", "distilled"])
+def test_a_model_that_is_not_as_it_was_made_is_not_released(made, teacher_folder, sentences, folder):
+    model = distilled(teacher_folder, made / "distilled")
+    config = made / folder / "config.json"
+    with pytest.raises(InputError, match=re.escape(str(config))):
+        released(made, model, sentences, damage=lambda: config.write_text(config.read_text() + " "))
+    assert not (made / "path" / "to" / "m").exists()
 
 
 def test_a_clustered_models_own_folder_is_int8(made, teacher_folder, sentences, monkeypatch):
