@@ -10,7 +10,7 @@ import derive
 import quantize
 from lib.job.command import InputError
 from lib.job.files import sha256
-from lib.static_model import load_static_model
+from lib.static_model import load_static_model, save_static_model, with_vectors
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,9 @@ def test_clusters_share_vectors_and_keep_a_weight_a_token(model_folder, sentence
     assert model.embedding.shape == (150, 16)
     assert len(model.weights) == len(model.token_mapping) == len(model.tokens) > 150
     assert report["clusters"] == 150
-    silent = [model.tokens.index(token) for token in ("[UNK]", "[PAD]")]
-    assert [token for token, weight in enumerate(model.weights) if weight == 0] == sorted(silent)
+    save_static_model(with_vectors(model, model.embedding, np.ones_like(model.weights)), tmp_path / "even")
+    weights = load_static_model(tmp_path / "even").weights
+    assert {model.tokens[i] for i in np.flatnonzero(weights == 0)} == {"[UNK]", "[PAD]"}  # other libraries add them
     original = load_static_model(model_folder)
     assert (model.encode(sentences) * original.encode(sentences)).sum(axis=1).mean() > 0.9
 
