@@ -45,39 +45,13 @@ onerror:
     shell("{UNFINISHED} --failed {failed:q} || true")
 
 
-# targets, downloads, and what is done in seconds
-localrules:
-    all,
-    downloads,
-    corpus,
-    embeddings,
-    models,
-    evaluate,
-    report,
-    release,
-    fetch,
-    fetch_task,
-    prepare_task,
-    sample_settings,
-    model_metas,
-    differences,
-    summary,
-    plots,
-    run_config,
-    compare,
-    release_model,
-    publish,
-    publish_dry_run,
-    run_crate,
-    verify,
-
-
 rule all:
     """The whole run: models, scores, summary, plots and release folders."""
     default_target: True
     input:
         family.run_files(),
         "<results>/ro-crate-metadata.json",
+    localrule: True
 
 
 rule downloads:
@@ -85,24 +59,28 @@ rule downloads:
     input:
         expand("<sources>/{slug}", slug=DOWNLOADS),
         [task_path(task) for task in family.used_tasks if task not in CUSTOM_TASKS],
+    localrule: True
 
 
 rule corpus:
     """The sampled sentences."""
     input:
         "<results>/corpus/manifest.json",
+    localrule: True
 
 
 rule embeddings:
     """The teacher's embeddings of all sentences."""
     input:
         expand("<results>/teacher/{shard}.{ending}", shard=SHARDS, ending=["npy", "json"]),
+    localrule: True
 
 
 rule models:
     """Every model at every stage."""
     input:
         family.model_files(),
+    localrule: True
 
 
 rule evaluate:
@@ -110,6 +88,7 @@ rule evaluate:
     input:
         family.result_files(),
         rules.model_metas.output,
+    localrule: True
 
 
 rule report:
@@ -118,9 +97,11 @@ rule report:
         "<results>/summary.md",
         "<results>/config.yaml",
         expand("<results>/plots/{plot}.svg", plot=family.plots()),
+    localrule: True
 
 
 rule release:
     """What a user takes away: a folder for each model."""
     input:
         expand("<results>/release/{model}/README.md", model=MODELS),
+    localrule: True

@@ -18,6 +18,7 @@ rule fetch:
     log:
         "<logs>/fetch/{slug}.log",
     retries: 2
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -44,6 +45,7 @@ rule sample_settings:
         "<logs>/sample_settings.log",
     # what the teacher waits for comes before what only the table does
     priority: 50
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:

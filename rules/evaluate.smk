@@ -20,6 +20,7 @@ rule fetch_task:
     log:
         "<logs>/fetch_task/{task}.log",
     retries: 2
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -41,6 +42,7 @@ rule prepare_task:
         "<results>/tasks/{task}.arrow",
     log:
         "<logs>/prepare_task/{task}.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -75,21 +77,25 @@ rule evaluate_model:
         "../envs/pipeline.yaml"
     threads: 2
     resources:
+        gpu=0,
         mem_mb=memory(scoring_memory),
         runtime=scoring_minutes,
     params:
         model=folder_of_input("model"),
+        name="{model}",
+        stage="{stage}",
         scores=folder_of_output,
         kept=f"results/{config['run']}/mteb/kept/{{model}}/{{stage}}",
         custom=as_json(family.custom_types()),
         seed=config["evaluation"]["seed"],
     shell:
-        "python {input.script:q} --model {params.model:q} --name {wildcards.model} --revision {wildcards.stage}"
-        " --tasks {input.tasks:q} --custom {params.custom:q} --threads {threads} --kept {params.kept:q}"
-        " --seed {params.seed} --resampled {output.resampled:q} --output {params.scores:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --model {params.model:q} --name {params.name} --revision {params.stage}"
+        " --tasks {input.tasks:q} --custom {params.custom:q} --gpu {resources.gpu} --threads {threads}"
+        " --kept {params.kept:q} --seed {params.seed} --resampled {output.resampled:q} --output {params.scores:q}"
+        " 2>&1 | tee {log:q}"
 
 
-rule evaluate_baseline:
+use rule evaluate_model as evaluate_baseline with:
     """Score a baseline, which may be a transformer, on all tasks by the same script."""
     input:
         script=script("evaluate"),
@@ -104,23 +110,20 @@ rule evaluate_baseline:
         "<logs>/evaluate/{baseline}/baseline.log",
     benchmark:
         "<benchmarks>/evaluate/{baseline}/baseline.tsv"
-    conda:
-        "../envs/pipeline.yaml"
+    priority: 0
     threads: 4
     resources:
         gpu=baseline_gpus,
         mem_mb=memory(baseline_memory),
         runtime=baseline_minutes,
     params:
+        model=lambda wildcards, input: input.model,
+        name="{baseline}",
+        stage="baseline",
         scores=folder_of_output,
         kept=f"results/{config['run']}/mteb/kept/{{baseline}}/baseline",
         custom=as_json(family.custom_types()),
         seed=config["evaluation"]["seed"],
-    shell:
-        "python {input.script:q} --model {input.model:q} --name {wildcards.baseline} --revision baseline"
-        " --tasks {input.tasks:q} --custom {params.custom:q} --gpu {resources.gpu} --threads {threads}"
-        " --kept {params.kept:q} --seed {params.seed} --resampled {output.resampled:q} --output {params.scores:q}"
-        " 2>&1 | tee {log:q}"
 
 
 rule model_metas:
@@ -132,6 +135,7 @@ rule model_metas:
         [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in family.scored()],
     log:
         "<logs>/model_metas.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:

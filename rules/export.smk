@@ -81,6 +81,7 @@ rule release_model:
         multiext("<results>/release/{model}/", *MODEL_FILES, "README.md"),
     log:
         "<logs>/release/{model}.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -111,6 +112,7 @@ rule publish:
         "<results>/published.json",
     log:
         "<logs>/publish.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
@@ -134,6 +136,7 @@ rule publish_dry_run:
         config="<results>/config.yaml",
     log:
         "<logs>/publish_dry_run.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:

@@ -24,6 +24,7 @@ rule differences:
         "<results>/differences.csv",
     log:
         "<logs>/differences.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -89,6 +90,7 @@ rule summary:
         ),
     log:
         "<logs>/summary.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -121,6 +123,7 @@ rule run_config:
         ),
     log:
         "<logs>/run_config.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
@@ -153,6 +156,7 @@ rule plots:
         ],
     log:
         "<logs>/plots.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -179,6 +183,7 @@ rule compare:
         "<logs>/against/{other}.log",
     wildcard_constraints:
         other=r"[\w.-]+",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
@@ -202,6 +207,7 @@ rule run_crate:
         "<results>/ro-crate-metadata.json",
     log:
         "<logs>/run_crate.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
@@ -217,6 +223,7 @@ rule verify:
         lib=library("verify"),
     log:
         "<logs>/verify.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:

@@ -112,16 +112,16 @@ rule pretrained:
         model=folder_of_output,
         student=folder_of_input("student"),
         shards=folder_of_input("sentences"),
-        embeddings=folder_of_input("embeddings"),
+        targets=lambda wildcards, input: ["--embeddings", str(Path(input.embeddings[0]).parent)],
         sentences=lambda wildcards: family.sentences_of(wildcards.model),
         training=training_options,
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --embeddings {params.embeddings:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
+        " {params.targets:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
         " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
-rule born_again:
+use rule pretrained as born_again with:
     """Train a distilled model afresh on the sentence embeddings of the generation before."""
     input:
         script=script("train"),
@@ -135,27 +135,13 @@ rule born_again:
         "<logs>/born_again/{model}-{generation}.log",
     benchmark:
         "<benchmarks>/born_again/{model}-{generation}.tsv"
-    wildcard_constraints:
-        model=any_of(family.trained),
-    priority: 30
-    conda:
-        "../envs/pipeline.yaml"
-    threads: 4
-    resources:
-        gpu=1,
-        mem_mb=memory(training_memory),
-        runtime=training_minutes,
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
-        previous=folder_of_input("previous"),
         shards=folder_of_input("sentences"),
+        targets=lambda wildcards, input: ["--previous", str(Path(input.previous[0]).parent)],
         sentences=lambda wildcards: family.sentences_of(wildcards.model),
         training=training_options,
-    shell:
-        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --previous {params.previous:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
-        " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
 rule derive:

@@ -119,7 +119,7 @@ def test_an_empty_body_is_refused(overlay):
         check_schema(config, REPOSITORY / "schemas" / "config.schema.yaml")
 
 
-@pytest.mark.parametrize("name", ["ablation", "development", "minilm", "quickstart", "seed"])
+@pytest.mark.parametrize("name", ["ablation", "development", "minilm", "quickstart", "card"])
 def test_recipes_define_what_they_choose(name):
     base, overlay = (
         yaml.safe_load((REPOSITORY / path).read_text()) for path in ["config.yaml", f"recipes/{name}.yaml"]

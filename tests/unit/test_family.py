@@ -123,7 +123,7 @@ def test_what_is_compared_is_scored_and_each_pair_once():
 
 
 def test_the_cards_recipe_releases_the_born_again_generation_and_compares_with_tokenlearn():
-    family = family_of(read_config("seed"))
+    family = family_of(read_config("card"))
     assert [pair for pair in family.stages() if pair[1] == "tokenlearn"] == [("potion-mxbai-256d-v2", "tokenlearn")]
     source = family.models["potion-mxbai-micro"]["from"]
     assert family.released_files(source)[0].startswith(f"<results>/models/{source}/born-again-1/")
@@ -149,7 +149,7 @@ def test_similarities_are_plotted_of_the_best_known_sts_task_where_there_is_one(
     assert family.sts_task() is None and "similarities" not in family.plots()
 
 
-@pytest.mark.parametrize("recipe", [None, "ablation", "development", "minilm", "quickstart", "seed"])
+@pytest.mark.parametrize("recipe", [None, "ablation", "development", "minilm", "quickstart", "card"])
 def test_no_two_stages_have_a_file_in_common(recipe):
     family = family_of(read_config(recipe))
     files = family.run_files()

@@ -137,7 +137,7 @@ def test_helpers_are_inputs_however_they_are_imported(tmp_path):
 
 def test_every_rule_has_a_docstring_and_a_log():
     for path in sorted((REPOSITORY / "rules").glob("*.smk")):
-        for body in path.read_text(encoding="utf-8").split("\nrule ")[1:]:
+        for body in re.split(r"\n(?:use )?rule ", path.read_text(encoding="utf-8"))[1:]:
             name = body.partition(":")[0]
             assert '"""' in body.split("input:")[0], name
             assert "log:" in body, name
