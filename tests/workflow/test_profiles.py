@@ -95,6 +95,7 @@ def test_a_cluster_with_a_submit_command(tmp_path, teacher_folder):
     assert (checkout / "results" / RUN / "corpus" / "manifest.json").exists()
     lines = (submit.parent / "qsub.log").read_text().splitlines()
     (submitted,) = (line for line in lines if "sentences.log" in line)
+    assert not any("sample_settings" in line for line in lines)  # takes seconds, and is done where Snakemake runs
     assert re.match(
         r"-l select=1:ncpus=4:mem=20\d\dmb:ngpus=0 -l walltime=60:00 -o \S+sentences\.log\.cluster ", submitted
     )
