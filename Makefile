@@ -2,6 +2,7 @@
 #   make quickstart   run the embedded default, print its table, write results/quickstart/report.html
 #   make test         pass the tests and the static checks
 #   make test-slurm   run a tiny pipeline on a Slurm cluster of this machine, where Slurm is installed
+#   make docs         write docs/config.md and schemas/config.schema.json
 #   make lock         pin what envs/requirements.in asks for; with UPGRADE=--upgrade, all of it anew
 
 PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
@@ -9,7 +10,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 QUICKSTART := snakemake --cores all --workflow-profile profiles/quickstart
 
-.PHONY: quickstart test test-slurm check environment lock
+.PHONY: quickstart test test-slurm check environment docs lock
 
 quickstart: environment
 	$(QUICKSTART)
@@ -29,6 +30,9 @@ check: environment
 	snakefmt --check .
 	mypy
 	snakemake --lint
+
+docs: environment
+	python scripts/describe_config.py --config config.yaml --schema schemas/config.schema.json --page docs/config.md
 
 environment: .venv/installed
 

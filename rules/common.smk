@@ -8,30 +8,17 @@ import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-from snakemake.common.configfile import load_configfile
-from snakemake.utils import validate
-
 BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 from lib.job.command import InputError
-from lib.plan.config import (
-    check_meaning,
-    check_schema,
-    check_used,
-    expand_seeds,
-    folder_of,
-    select,
-)
+from lib.plan.config import check_config, folder_of, read_config
 from lib.plan.family import FILES, MODEL_FILES, TRAINED_FILES, Family, trained_stage
 from lib.job.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
 from lib.plan.sources import parse_source
-
-# what the command line lays over config.yaml, one after another
-OVERLAYS = [*map(load_configfile, workflow.config_settings.configfiles), dict(workflow.config_settings.config)]
 
 # folders that this Snakemake works on
 CLAIMS = []
@@ -58,14 +45,18 @@ os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 # a job ends when this process is gone
 os.environ.update(WORKFLOW_PID=str(os.getpid()))
 
+# config.yaml, and what the command line lays over it, one after another
 try:
-    check_schema(config, BASE / "schemas" / "config.schema.yaml")
-    validate(config, str(BASE / "schemas" / "config.schema.yaml"))  # fills in the defaults
-    check_used([load_configfile(BASE / "config.yaml"), *OVERLAYS])
-    select(config)
-    SEEDS = expand_seeds(config["models"])
-    config["build"] = list(config["models"])
-    check_meaning(config, SOURCES)
+    LAYERS = [read_config(Path(path)) for path in [BASE / "config.yaml", *workflow.config_settings.configfiles]]
+except InputError as error:
+    sys.exit(f"config: {error}")
+
+
+configfile: BASE / "config.yaml"
+
+
+try:
+    SEEDS = check_config(config, [*LAYERS, dict(workflow.config_settings.config)], SOURCES)
 except InputError as error:
     sys.exit(f"config: {error}")
 

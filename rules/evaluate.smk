@@ -51,7 +51,7 @@ rule prepare_task:
     params:
         task=lambda wildcards: options(
             type=CUSTOM_TASKS[wildcards.task]["type"],
-            format=CUSTOM_TASKS[wildcards.task].get("format"),
+            format=CUSTOM_TASKS[wildcards.task]["format"],
         ),
     shell:
         "python {input.script:q} --name {wildcards.task} --source {input.source:q} {params.task:q} --output {output:q}"

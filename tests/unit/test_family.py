@@ -1,28 +1,27 @@
 """The models of a run, from the config alone."""
 
-import copy
 import subprocess
 import sys
 
 import pytest
-import yaml
 from snakemake.utils import update_config
 from workflow import REPOSITORY
 
-from lib.plan.config import expand_seeds, select
+from lib.plan.config import expand_seeds, read_config, select
 from lib.plan.family import Family
+from lib.plan.keys import check_keys
 
 
-def read_config(recipe=None):
+def laid_over(recipe=None):
     """config.yaml, with a recipe laid over it."""
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = read_config(REPOSITORY / "config.yaml")
     if recipe:
-        update_config(config, yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text()))
+        update_config(config, read_config(REPOSITORY / "recipes" / f"{recipe}.yaml"))
     return config
 
 
 def family_of(config):
-    config = copy.deepcopy(config)
+    config = check_keys(config)
     select(config)
     expand_seeds(config["models"])
     return Family(config)
@@ -30,7 +29,7 @@ def family_of(config):
 
 def small_family(**models):
     """A family of ``a``, of 16 dimensions and one born-again generation, and of other models."""
-    config = read_config()
+    config = laid_over()
     config["models"] = {"a": {"dimensions": 16, "sentences": 300, "born_again": 1}} | models
     config |= {"build": list(config["models"]), "baselines": {"peer": "path:peer"}, "reference": {}}
     config["corpus"]["shard_size"] = 128
@@ -123,7 +122,7 @@ def test_what_is_compared_is_scored_and_each_pair_once():
 
 
 def test_the_cards_recipe_releases_the_born_again_generation_and_compares_with_tokenlearn():
-    family = family_of(read_config("card"))
+    family = family_of(laid_over("card"))
     assert [pair for pair in family.stages() if pair[1] == "tokenlearn"] == [("potion-mxbai-256d-v2", "tokenlearn")]
     source = family.models["potion-mxbai-micro"]["from"]
     assert family.released_files(source)[0].startswith(f"<results>/models/{source}/born-again-1/")
@@ -133,9 +132,9 @@ def test_the_cards_recipe_releases_the_born_again_generation_and_compares_with_t
 
 
 def test_the_quickstart_downloads_packages_and_the_family_each_source_once():
-    quickstart = family_of(read_config("quickstart"))
+    quickstart = family_of(laid_over("quickstart"))
     assert {source["source"].partition(":")[0] for source in quickstart.downloads().values()} == {"package"}
-    downloads = family_of(read_config()).downloads()
+    downloads = family_of(laid_over()).downloads()
     assert len(downloads) == 3  # the teacher is a baseline too, and C4 is streamed
     assert {source["repo_type"] for source in downloads.values()} == {"model"}
 
@@ -151,6 +150,6 @@ def test_similarities_are_plotted_of_the_best_known_sts_task_where_there_is_one(
 
 @pytest.mark.parametrize("recipe", [None, "ablation", "development", "minilm", "quickstart", "card"])
 def test_no_two_stages_have_a_file_in_common(recipe):
-    family = family_of(read_config(recipe))
+    family = family_of(laid_over(recipe))
     files = family.run_files()
     assert len(set(files)) == len(files)

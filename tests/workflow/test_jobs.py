@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from workflow import REPOSITORY, changed, copy_checkout, planned, snakemake, tiny_config
+from workflow import REPOSITORY, RUN, changed, copy_checkout, planned, snakemake, tiny_config
 
 
 def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
@@ -76,37 +76,33 @@ def test_named_targets(tmp_path):
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("corpus.shard_sise", 5, "corpus: Additional properties are not allowed ('shard_sise'"),
-        ("trainin", {}, "'trainin' was unexpected"),
-        ("training.temperature", 0, "training.temperature: 0 is less than or equal to the minimum of 0"),
-        ("training.loss", "mean", "training.loss: 'mean' is not one of"),
-        ("models.mine", None, "models.mine: None is not of type 'object'"),
-        ("models.mine", {"dimensions": 8, "sentences": 99}, "models.mine: expected its name under build"),
-        ("models.small.dimensions", "wide", "models.small.dimensions: 'wide' is not of type 'integer'"),
-        (
-            "models.b",
-            {"from": "small", "sentences": 99},
-            "models.b: Additional properties are not allowed ('sentences'",
-        ),
-        ("teacher.source", "huub:a/b@c", "teacher.source: 'huub:a/b@c' does not match"),
-        ("teacher.source", "hub:a/b@main", "teacher.source: source 'hub:a/b@main': expected hub:owner/name@<40-digit"),
-        ("teacher.source", "path:nowhere", "teacher.source: expected a file or folder, found nothing at nowhere"),
-        ("evaluation.tasks", ["STS12", "STS31"], "evaluation.tasks: 'STS31': expected a custom task or one of mteb's"),
-        (
-            "models.small.released",
-            "born-again-2",
-            "models.small.released: 'born-again-2', expected a stage of the model",
-        ),
-        ("corpus.min_words", 70, "corpus.min_words: expected at most corpus.max_words"),
+        ("training.temprature", 0.1, r"training\.temprature: .*temperature"),
+        ("models.mine", {"dimensions": 8, "sentences": 99}, r"models\.mine: .*build"),
+        ("teacher.source", "path:nowhere", r"teacher\.source: .*nowhere"),
     ],
 )
 def test_a_mistake_in_the_config_is_one_clear_line_before_any_job(tmp_path, teacher_folder, path, value, words):
     config = changed(tiny_config(tmp_path / "data", teacher_folder), path, value)
     checkout = copy_checkout(tmp_path / "checkout")
-    done = snakemake(checkout, config=config)
-    assert mistake(done).startswith("config: ")
-    assert words in mistake(done)
+    assert re.match(f"config: {words}", mistake(snakemake(checkout, config=config)))
     assert not (checkout / "results").exists()
+
+
+def test_a_mistake_in_config_yaml_itself_is_named_with_its_line(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    with (checkout / "config.yaml").open("a+") as file:
+        file.seek(0)
+        lines = len(file.readlines())
+        file.write("\tmore: 1\n")
+    assert re.match(rf"config: .*config\.yaml, line {lines + 1}: ", mistake(snakemake(checkout, "-n")))
+
+
+def test_results_that_cannot_be_written_are_one_line(tmp_path, teacher_folder):
+    checkout = copy_checkout(tmp_path / "checkout")
+    (checkout / "results").touch()
+    done = snakemake(checkout, config=tiny_config(tmp_path / "data", teacher_folder))
+    assert done.returncode == 1
+    assert f"results: results/{RUN}: " in done.stderr and "Traceback" not in done.stderr
 
 
 def mistake(done):
@@ -114,14 +110,6 @@ def mistake(done):
     assert done.returncode == 1
     (line,) = (line for line in done.stderr.splitlines() if not line.startswith(("Using workflow", "Config file")))
     return line
-
-
-def test_a_task_that_mteb_lacks_is_noticed_in_config_yaml_itself(tmp_path):
-    checkout = copy_checkout(tmp_path / "checkout")
-    config = checkout / "config.yaml"
-    config.write_text(config.read_text().replace("- STS12\n", "- STS31\n"))
-    done = snakemake(checkout, "-n")
-    assert mistake(done).startswith("config: evaluation.tasks: 'STS31': expected a custom task or one of mteb's: ")
 
 
 def test_helpers_are_inputs_however_they_are_imported(tmp_path):

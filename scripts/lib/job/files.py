@@ -72,10 +72,13 @@ def claim(folder: Path) -> IO[str]:
     """Take a folder for this process as long as the file that is returned is open; the system closes it at its end.
 
     Raises:
-        InputError: another process has it.
+        InputError: another process has it, or it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / ".claimed").open("a+", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".claimed").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder}: expected a folder that can be written, found: {error}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -1,6 +1,6 @@
 """The config of a run, checked before any job: a mistake is one line with its key and what was expected."""
 
-import math
+import difflib
 import re
 import subprocess
 import sys
@@ -9,30 +9,53 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from jsonschema.validators import extend
 
-from lib.job.command import InputError
+from lib.job.command import InputError, first_line
 from lib.job.files import read_json
 from lib.model_folder import check_folder
 from lib.plan.family import corpus_sources, dimensions_of, lineage, trained_stage
 from lib.plan.held_out import held_out
+from lib.plan.keys import check_keys
 from lib.plan.sources import parse_source
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
-# JSON schema takes 32.0 for an integer, which argparse does not, and knows no infinity, which YAML does
-STRICT = extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {
-            "integer": lambda _, value: type(value) is int,
-            "number": lambda _, value: type(value) is int or (type(value) is float and math.isfinite(value)),
-        }
-    ),
-)
+MOST_SHARDS = 100_000  # their numbers have five digits
 # what a config defines, and the list that chooses of it
 LISTS = {"models": "build", "baselines": "evaluation.baselines", "reference": "evaluation.references"}
+
+
+class Loader(yaml.SafeLoader):
+    """YAML in which a key that is there twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """The mapping of a node."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                mark = node.value[number][0].start_mark
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} twice", problem_mark=mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_config(path: Path) -> dict:
+    """Read a config file.
+
+    Raises:
+        InputError: it is no YAML, or no mapping, or has a key twice; with the line.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: expected UTF-8, found {error.object[error.start]:#x}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise InputError(f"{path}, line {line}: expected YAML, found {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: expected YAML, found {first_line(error)}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
+    return content
 
 
 def value_at(config: dict, path: str) -> Any:
@@ -61,6 +84,13 @@ def check_used(layers: Iterable[dict]) -> None:
                 raise InputError(f"{kind}.{unused[0]}: expected its name under {path}, found {chosen[kind]}")
 
 
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that is most likely meant, or which there are."""
+    names = list(names)
+    near = difflib.get_close_matches(name, names, 1)
+    return near[0] if near else f"one of {', '.join(names)}"
+
+
 def select(config: dict) -> None:
     """Keep the models, baselines and references that the config's lists choose, in their order.
 
@@ -73,24 +103,13 @@ def select(config: dict) -> None:
     for kind, path in LISTS.items():
         for name in value_at(config, path):
             if name not in config[kind]:
-                raise InputError(f"{path}: {name!r}, expected one of {', '.join(config[kind])}")
+                raise InputError(f"{path}: {name!r}, expected {nearest(name, config[kind])}")
     for name in config["build"]:
         source = config["models"][name].get("from", name)
         if source in config["models"] and source not in config["build"]:
             raise InputError(f"build: {name} comes from {source}, expected that one too")
     for kind, path in LISTS.items():
         config[kind] = {name: config[kind][name] for name in value_at(config, path)}
-
-
-def check_schema(config: dict, schema: Path) -> None:
-    """Check the config against a JSON schema, a YAML file.
-
-    Raises:
-        InputError: a key is unknown or missing, or its value is not as the schema wants it.
-    """
-    error = best_match(STRICT(yaml.safe_load(schema.read_text(encoding="utf-8"))).iter_errors(config))
-    if error:
-        raise InputError(f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}")
 
 
 def folder_of(text: str, sources: str) -> str:
@@ -147,6 +166,29 @@ def expand_seeds(models: dict) -> dict[str, list[str]]:
     return groups
 
 
+def check_config(config: dict, layers: list[dict], sources: str) -> dict[str, list[str]]:
+    """Check a config, keep what its lists choose, and fill in defaults and seeds.
+
+    Args:
+        config: the merged config; changed in place.
+        layers: config.yaml and the configs that are laid over it, one after another.
+        sources: the folder of the downloads.
+
+    Returns:
+        The models that differ in their seed alone, by the name that the config has for them.
+
+    Raises:
+        InputError: something in it is wrong; the first thing, in a line.
+    """
+    config.update(check_keys(config))
+    check_used(layers)
+    select(config)
+    seeds = expand_seeds(config["models"])
+    config["build"] = list(config["models"])
+    check_meaning(config, sources)
+    return seeds
+
+
 def check_meaning(config: dict, sources: str) -> None:
     """Check what a schema cannot: that sources parse and exist, that tasks are known, that numbers fit one another.
 
@@ -167,15 +209,16 @@ def check_meaning(config: dict, sources: str) -> None:
             source = parse_source(text)
         except InputError as error:
             raise InputError(f"{key}: {error}") from error
-        if source.kind == "path" and not Path(source.path).exists():
-            raise InputError(f"{key}: expected a file or folder, found nothing at {source.path}")
+        if source.kind == "path" and not (Path(source.path).is_file() or Path(source.path).is_dir()):
+            there = "another kind of file" if Path(source.path).exists() else "nothing"
+            raise InputError(f"{key}: expected a file or folder, found {there} at {source.path}")
         if re.search(r"[<>{}]", source.path):
             raise InputError(
                 f"{key}: expected a path without <, >, {{ and }}, which Snakemake reads, found {source.path}"
             )
     for name, task in evaluation["custom_tasks"].items():
         source = parse_source(task["source"])
-        if source.kind == "path" and task.get("format", "table") == "table":
+        if source.kind == "path" and task["format"] == "table":
             from prepare_task import check_columns
 
             try:
@@ -189,6 +232,10 @@ def check_meaning(config: dict, sources: str) -> None:
         from lib.language import check_language
 
         check_language(config["corpus"]["language"])
+    most = max(model["sentences"] for model in config["models"].values() if "from" not in model)
+    if most > MOST_SHARDS * config["corpus"]["shard_size"]:
+        size = config["corpus"]["shard_size"]
+        raise InputError(f"corpus.shard_size: {size}, expected at most {MOST_SHARDS:,} shards for {most:,} sentences")
     if config["corpus"]["min_words"] > config["corpus"]["max_words"]:
         raise InputError("corpus.min_words: expected at most corpus.max_words")
     for name, model in config["models"].items():
@@ -204,9 +251,9 @@ def check_meaning(config: dict, sources: str) -> None:
                 f"models.{name}: a batch_size of {batch_size}, expected at most the {training} of its "
                 f"{model['sentences']} sentences that are not held out"
             )
-        released, generations = model.get("released", "pretrained"), model.get("born_again", 0)
+        released, generations = model["released"], model["born_again"]
         stages = ["distilled", *map(trained_stage, range(generations + 1))]
-        stages += ["tokenlearn"] if model.get("tokenlearn") else []
+        stages += ["tokenlearn"] if model["tokenlearn"] else []
         if released not in stages:
             raise InputError(
                 f"models.{name}.released: {released!r}, expected a stage of the model: {', '.join(stages)}"
@@ -215,7 +262,8 @@ def check_meaning(config: dict, sources: str) -> None:
     if both:
         raise InputError(f"{sorted(both)}: expected different names for models and baselines")
     named = evaluation["tasks"] + (config["corpus"]["decontaminate"] or [])
-    check_tasks(task for task in named if task not in evaluation["custom_tasks"])
+    custom = evaluation["custom_tasks"]
+    check_tasks([task for task in named if task not in custom], custom)
 
 
 def check_teacher(config: dict, teacher: Path) -> None:
@@ -233,21 +281,29 @@ def check_teacher(config: dict, teacher: Path) -> None:
         raise InputError(f"teacher.max_length: {length}, expected at most the teacher's {positions} positions")
     tokens = about.get("vocab_size")
     for name, model in models.items():
-        added = models[lineage(models, name)[-1]].get("vocabulary", "teacher")
+        added = models[lineage(models, name)[-1]]["vocabulary"]
         most = tokens if added == "teacher" or tokens is None else tokens + added
-        if isinstance(most, int) and (model.get("clusters") or 0) >= most:
+        if isinstance(most, int) and model.get("clusters", 0) >= most:
             raise InputError(f"models.{name}.clusters: {model['clusters']}, expected fewer than the {most} tokens")
 
 
-def check_tasks(names: Iterable[str]) -> None:
+def check_tasks(names: Iterable[str], custom: Iterable[str] = ()) -> None:
     """Check names of mteb's tasks; those of the benchmark are known, for others a process of its own asks mteb.
+
+    Args:
+        names: of tasks that are no custom ones.
+        custom: the custom tasks' names, which may be meant.
 
     Raises:
         InputError: mteb has no such task, or it is of a type that the pipeline does not average.
     """
     unknown = [name for name in names if name.removesuffix(DEVELOPMENT) not in TYPE_OF]
-    if unknown:
-        script = Path(__file__).parents[2] / "check_tasks.py"
-        done = subprocess.run([sys.executable, script, *unknown], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise InputError(done.stderr.strip().splitlines()[-1].removeprefix(f"{script.name}: error: "))
+    if not unknown:
+        return
+    script = Path(__file__).parents[2] / "check_tasks.py"
+    done = subprocess.run([sys.executable, script, *unknown], capture_output=True, text=True, check=False)
+    if done.returncode:
+        line = done.stderr.strip().splitlines()[-1].removeprefix(f"{script.name}: error: ")
+        refused = next((name for name in unknown if repr(name) in line), "")
+        near = difflib.get_close_matches(refused, [*custom, *TYPE_OF], 1)
+        raise InputError(f"{line}; is {near[0]} meant?" if near else line)

@@ -113,7 +113,7 @@ class Family:
 
     def vocabulary(self, model: str) -> str | int:
         """``teacher``, or how many words a trained model adds to the teacher's vocabulary."""
-        return self.models[model].get("vocabulary", "teacher")
+        return self.models[model]["vocabulary"]
 
     def sentences_of(self, model: str) -> int:
         """The number of sentences that a model, or the one that it comes from, is trained on."""
@@ -138,19 +138,20 @@ class Family:
 
     def trained_stages(self, model: str) -> list[str]:
         """The stages of a model that are trained by us; of a derived one, none."""
-        settings = self.models[model]
-        return [] if model in self.derived else list(map(trained_stage, range(settings.get("born_again", 0) + 1)))
+        if model in self.derived:
+            return []
+        return list(map(trained_stage, range(self.models[model]["born_again"] + 1)))
 
     def stages_of(self, model: str) -> list[str]:
         """The stages of a model in the order in which they are made, the last of them the quantized one."""
         if model in self.derived:
             return ["derived", "int8"]
-        compared = ["tokenlearn"] if self.models[model].get("tokenlearn") else []
+        compared = ["tokenlearn"] if self.models[model]["tokenlearn"] else []
         return ["distilled", *compared, *self.trained_stages(model), "int8"]
 
     def released(self, model: str) -> str:
         """The stage of a model that is quantized and released."""
-        return "derived" if model in self.derived else self.models[model].get("released", "pretrained")
+        return "derived" if model in self.derived else self.models[model]["released"]
 
     def made_by(self, model: str, stage: str) -> list:
         """The settings that decide a stage of a trained model; models that agree in them share the stage."""
@@ -288,7 +289,7 @@ class Family:
             "from": sources,
             "corpus": self.corpus,
             "dimensions": self.dimensions(model),
-            "license": release.get("license", "other"),
+            "license": release["license"],
             "seed": self.training(model)["seed"],
             "sentences": self.sentences_of(model),
             "teacher": self.config["teacher"]["source"],

@@ -1,0 +1,366 @@
+"""The keys of a config: the type, default, bounds and meaning of each, in one place.
+
+``schemas/config.schema.json`` and ``docs/config.md`` are made of this by ``describe_config.py``.
+"""
+
+import copy
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
+from pydantic_core import ErrorDetails, PydanticUndefined
+
+from lib.job.command import InputError
+
+WILDCARD = re.compile(r"\{\s*\w+\s*(,[^}]*)?\}")  # as Snakemake reads it in a rule's params
+RESERVED_RUNS = ["sources", "README.md"]  # what else there is in results/
+RESERVED_TASKS = ["model_meta"]  # a file beside the results
+
+
+def check_text(text: str) -> str:
+    """Refuse what Snakemake or UTF-8 cannot pass on."""
+    if WILDCARD.search(text):
+        raise ValueError("no word in braces, which Snakemake reads as a wildcard")
+    if re.search("[\ud800-\udfff]", text):
+        raise ValueError("text that UTF-8 can write, without lone surrogates")
+    return text
+
+
+def no_option(text: str) -> str:
+    """Refuse a value that a command line would take for an option."""
+    if text.startswith("-"):
+        raise ValueError("no - at the beginning")
+    return text
+
+
+def none_of(reserved: list[str]) -> AfterValidator:
+    """A validator that refuses some names."""
+
+    def check(name: str) -> str:
+        if name in reserved:
+            raise ValueError(f"another name, for {name} is one of ours")
+        return name
+
+    return AfterValidator(check)
+
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+SOURCE = r"^(hub|package|path):."
+LANGUAGE = r"^[a-z]{2,3}$"
+STAGE = r"^(distilled|tokenlearn|pretrained|born-again-[1-9][0-9]*)$"
+
+Text = Annotated[str, AfterValidator(check_text)]
+Name = Annotated[str, Field(pattern=NAME, max_length=100)]
+SourceText = Annotated[Text, Field(pattern=SOURCE)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Dimensions = Annotated[int, Field(ge=2, le=65_536)]
+
+
+def distinct(names: list) -> list:
+    """Refuse a list that has an entry twice."""
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise ValueError(f"each entry once, but {twice[0]!r} is there twice")
+    return names
+
+
+class Keys(BaseModel):
+    """Keys of a mapping; others are refused, and no value is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Teacher(Keys):
+    """The transformer to learn from."""
+
+    source: SourceText
+    """A transformers folder with `model.safetensors` and a fast tokenizer."""
+    max_length: Annotated[int, Field(ge=8, le=1_000_000)]
+    """Tokens of a sentence that the teacher reads, special ones included."""
+    pooling: Literal["mean", "mean-with-special", "cls", "last"]
+    """`mean` of the tokens but the special ones, `mean-with-special`, `cls` or `last`."""
+    prompt: Text
+    """Put before each sentence, where a teacher wants one."""
+
+
+class Corpus(Keys):
+    """The texts that sentences are sampled from."""
+
+    source: SourceText | Annotated[list[SourceText], Field(min_length=1)]
+    """A source, or a list of sources."""
+    text_key: Annotated[Text, Field(min_length=1), AfterValidator(no_option)]
+    """Key or column of the text, in JSON and in tables."""
+    documents: Literal["enough", "all"]
+    """`enough`: files are read one after another until there are enough sentences; `all`: every one."""
+    language: Annotated[str, Field(pattern=LANGUAGE)] | None
+    """Sentences in another language are dropped; null keeps any."""
+    decontaminate: Annotated[list[Name], AfterValidator(distinct)] | None
+    """Tasks whose test texts are kept out; null: all that are evaluated."""
+    min_words: Annotated[int, Field(ge=1, le=10_000)]
+    """Shorter sentences are dropped."""
+    max_words: Annotated[int, Field(ge=1, le=10_000)]
+    """Longer sentences are dropped."""
+    spans: Annotated[float, Field(ge=0, le=0.9)]
+    """Share of the texts that are short spans, cut from the sentences at random."""
+    span_words: Annotated[int, Field(ge=1, le=10_000)]
+    """Words of a span at most."""
+    shard_size: Annotated[int, Field(ge=1, le=100_000_000)]
+    """Sentences in a shard, which is one job of the teacher; the last one is filled up while there are texts."""
+    seed: Seed
+    """Of the sample."""
+
+
+class Training(Keys):
+    """How every model is trained; a model may change any of these under its own `training`."""
+
+    loss: Literal["similarity", "contrastive"]
+    """`similarity` (in-batch similarity matching) or `contrastive` (the card's)."""
+    temperature: Annotated[float, Field(gt=0, le=1000)]
+    """Divides cosines before a softmax."""
+    similarity_weight: Annotated[float, Field(ge=0, le=1e9)]
+    """Of the squared difference of the similarity matrices; of the loss `similarity` only."""
+    batch_size: Annotated[int, Field(ge=2, le=2**20)]
+    """Sentences compared with each other in a step."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    """Adam's, decayed linearly to zero."""
+    epochs: Annotated[int, Field(ge=0, le=10_000)]
+    """Passes over the sentences."""
+    patience: Annotated[int, Field(ge=1, le=10_000)]
+    """Epochs without a better held-out loss before training stops."""
+    seed: Seed
+    """Of the order of the sentences, and of which are held out."""
+
+
+CHANGES: dict[str, Any] = {
+    name: (Annotated[(field.annotation, Field(), *field.metadata)], Field(None, description=field.description))
+    for name, field in Training.model_fields.items()
+}
+TrainingChange = create_model(
+    "TrainingChange", __base__=Keys, __doc__="Training settings of one model, in place of `training`'s.", **CHANGES
+)
+
+
+class TrainedModel(Keys):
+    """A model that is distilled from the teacher and trained."""
+
+    dimensions: Dimensions
+    """Of its vectors."""
+    sentences: Annotated[int, Field(ge=20, le=10**10)]
+    """To train on: the first ones of the sample."""
+    vocabulary: Literal["teacher"] | Annotated[int, Field(ge=1, le=10_000_000)] = "teacher"
+    """`teacher`, or how many of the corpus's words to add to the teacher's tokens."""
+    born_again: Annotated[int, Field(ge=0, le=20)] = 0
+    """Generations of a fresh student that learns the last one's embeddings."""
+    tokenlearn: bool = False
+    """Whether tokenlearn's own trainer makes a stage too, to compare with."""
+    released: Annotated[str, Field(pattern=STAGE)] = "pretrained"
+    """The stage that is quantized and released."""
+    seeds: Annotated[list[Seed], Field(min_length=2), AfterValidator(distinct)] = None  # type: ignore[assignment]
+    """Several, `[1, 2, 3]`: a model for each, and their mean and standard deviation in the table."""
+    training: TrainingChange = None  # type: ignore[valid-type]
+    """Any of the keys of `training`, in their place."""
+
+
+class DerivedModel(Keys):
+    """A model that is made of another one: fewer dimensions, shared vectors, or both."""
+
+    source: Name = Field(alias="from")
+    """The model that it comes from."""
+    dimensions: Dimensions = None  # type: ignore[assignment]
+    """Fewer than the other's, by PCA of its sentence embeddings."""
+    clusters: Annotated[int, Field(ge=2, le=10_000_000)] = None  # type: ignore[assignment]
+    """How many vectors its tokens share, trained as the other model was."""
+    training: TrainingChange = None  # type: ignore[valid-type]
+    """Of the shared vectors: any of the keys of `training`, in place of the other model's."""
+
+
+def kind_of_model(value: Any) -> str:
+    """Which of the two kinds of model a mapping describes."""
+    return "derived" if isinstance(value, dict) and "from" in value else "trained"
+
+
+Model = Annotated[
+    Annotated[TrainedModel, Tag("trained")] | Annotated[DerivedModel, Tag("derived")], Discriminator(kind_of_model)
+]
+
+
+class CustomTask(Keys):
+    """A task of your own."""
+
+    type: Literal["STS", "Classification", "PairClassification"]
+    """How it is scored, and the columns that it needs."""
+    source: SourceText
+    """A table, or a folder with a table for each split."""
+    format: Literal["table", "trec", "amazon_snippets", "privacy_policy", "lee", "wordsim353"] = "table"
+    """`table`, or how one of the quickstart's data sets is written."""
+    description: Annotated[Text, Field(min_length=1)]
+    """What the table and the report say of it."""
+
+
+class Evaluation(Keys):
+    """What the models are scored on, and beside which others."""
+
+    tasks: Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
+    """Names of mteb's tasks (English, test split), `<task>-dev` for its validation split, or names of custom tasks."""
+    custom_tasks: dict[Annotated[Name, none_of(RESERVED_TASKS)], CustomTask]
+    """Tasks of your own, by name."""
+    seed: Seed
+    """Of the bootstrap that says which differences are statistically significant."""
+    baselines: Annotated[list[Name], AfterValidator(distinct)]
+    """Names of the baselines that are scored by the same script."""
+    references: Annotated[list[Text], AfterValidator(distinct)]
+    """Names under `reference` whose numbers are shown beside the run's."""
+
+
+class Release(Keys):
+    """What a release is allowed to lose, and where it goes."""
+
+    license: Annotated[Text, Field(min_length=1)]
+    """Of the released models, written into their cards."""
+    most_lost: Annotated[float, Field(ge=0, le=100)]
+    """By how much int8 may lower a category's mean, of 100; a model that loses more is not released."""
+    owner: Name | None
+    """The hub's user or organisation that `snakemake publish` uploads to."""
+
+
+class Config(Keys):
+    """The configuration of a run."""
+
+    run: Annotated[Name, none_of(RESERVED_RUNS)]
+    """Results go to `results/<run>/`."""
+    about: Text
+    """A sentence or two that the summary and the model cards begin with."""
+    teacher: Teacher
+    corpus: Corpus
+    training: Training
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
+    """The models that are defined, by name; `build` chooses of them."""
+    build: Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
+    """Names of the models of the run."""
+    baselines: dict[Name, SourceText]
+    """Sources of sentence-transformers or model2vec folders to compare with, by name."""
+    evaluation: Evaluation
+    reference_about: Text
+    """Whose numbers the reference holds."""
+    reference: dict[Text, dict[Text, dict[Text, float]]]
+    """Numbers of others: by model, by whose they are, by category (or `Avg`, `Size (MB)`)."""
+    release: Release
+
+
+# what a text of a pattern has to be, in words
+PATTERNS = {
+    NAME: "letters, digits, dots, underscores and hyphens, the first of them a letter or digit",
+    SOURCE: "hub:…, package:… or path:…",
+    LANGUAGE: "a language's code of two or three letters, such as en",
+    STAGE: "distilled, tokenlearn, pretrained or born-again-<number>",
+}
+
+
+def places(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[type[BaseModel], str, str]]:
+    """Each key of a config, in order: the mapping that it is of, its path there, and its field's name.
+
+    In a path ``<name>`` is a key that the user chooses.
+    """
+    for name, field in model.model_fields.items():
+        here = (*path, field.alias or name)
+        yield model, ".".join(here), name
+        for inner, chosen in inner_models(field.annotation):
+            yield from places(inner, (*here, "<name>") if chosen else here)
+
+
+def inner_models(annotation: Any) -> Iterator[tuple[type[BaseModel], bool]]:
+    """The models in a type, and whether they are a mapping's values."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, False
+    for part in get_args(annotation):
+        for model, chosen in inner_models(part):
+            yield model, chosen or get_origin(annotation) is dict
+
+
+def path_of(error: ErrorDetails, config: Any) -> list[str | int]:
+    """The path of an error in a config: pydantic's location without the parts that only name a type."""
+    path: list[str | int] = []
+    for part in error["loc"]:
+        if (isinstance(config, dict) and part in config) or (isinstance(config, list) and isinstance(part, int)):
+            config = config[part]  # type: ignore[index]
+            path.append(part)
+    return [*path, error["loc"][-1]] if error["type"] == "missing" else path
+
+
+def expected(error: ErrorDetails) -> str:
+    """What pydantic expected, in our words."""
+    if error["type"] == "string_pattern_mismatch":
+        return PATTERNS[error["ctx"]["pattern"]]
+    if error["type"] in ("model_type", "invalid_key"):
+        return {"model_type": "a mapping", "invalid_key": "a key that is text"}[error["type"]]
+    text = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
+    text = re.sub(r"^\w+ should have (.*?)( after validation, not \d+)?$", r"\1", text)
+    return {"dictionary": "a mapping", "list": "a list", "string": "text", "integer": "an integer"}.get(text, text)
+
+
+def hint(path: list[str | int], config: dict) -> str:
+    """Which key is meant by one that nobody knows, or where it belongs."""
+    parent: Any = config
+    for part in path[:-1]:
+        parent = parent[part]
+    here = [str(part) for part in path[:-1]]
+    inside = here[:1] == ["models"] and len(here) >= 2
+    kind = {"derived": DerivedModel, "trained": TrainedModel}[kind_of_model(parent)]
+    siblings, elsewhere = [], []
+    for model, place, _ in places():
+        *above, key = place.split(".")
+        fits = len(above) == len(here) and all(a in ("<name>", b) for a, b in zip(above, here, strict=True))
+        if fits and not (inside and len(here) == 2 and model is not kind):
+            siblings.append(key)
+        elif key == path[-1] and not fits:
+            elsewhere.append(place)
+    if elsewhere:
+        return f"its place is {' or '.join(dict.fromkeys(elsewhere))}"
+    near = difflib.get_close_matches(str(path[-1]), siblings, 1)
+    return f"expected {near[0]}" if near else f"expected one of {', '.join(siblings)}"
+
+
+def check_keys(config: dict) -> dict:
+    """Check each key and value of a config on its own.
+
+    Returns:
+        The config, with the defaults of models and custom tasks.
+
+    Raises:
+        InputError: a key is unknown or missing, or its value is not what it has to be; the first one, in a line.
+    """
+    try:
+        checked = Config.model_validate(config)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False)
+        paths = [path_of(error, config) for error in errors]
+        # a key that nobody knows before what is missing in its place; of a list or a text, the entry
+        order = [
+            (error["type"] != "extra_forbidden", error["loc"][0] != errors[0]["loc"][0], -len(path))
+            for error, path in zip(errors, paths, strict=True)
+        ]
+        first, path = errors[order.index(min(order))], paths[order.index(min(order))]
+        name = ".".join(map(str, path)) or "top level"
+        if first["type"] == "extra_forbidden":
+            raise InputError(f"{name}: no such key; {hint(path, config)}") from invalid
+        if first["type"] == "missing":
+            raise InputError(f"{name}: expected a value, found none") from invalid
+        # of a union each type has its own error
+        wanted = dict.fromkeys(expected(error) for error, place in zip(errors, paths, strict=True) if place == path)
+        value = repr(first["input"])
+        shown = value if len(value) < 80 else f"{value[:77]}…"
+        raise InputError(f"{name}: {shown}, expected {' or '.join(wanted)}") from invalid
+    filled = copy.deepcopy(config)
+    for name, model in checked.models.items():
+        filled["models"][name] = defaults_of(model) | filled["models"][name]
+    for name, task in checked.evaluation.custom_tasks.items():
+        filled["evaluation"]["custom_tasks"][name] = defaults_of(task) | filled["evaluation"]["custom_tasks"][name]
+    return filled
+
+
+def defaults_of(keys: Keys) -> dict[str, Any]:
+    """The defaults of a mapping's keys, of those that have one."""
+    fields = type(keys).model_fields.items()
+    return {name: field.default for name, field in fields if field.default not in (None, PydanticUndefined)}
