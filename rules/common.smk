@@ -60,6 +60,10 @@ try:
 except InputError as error:
     sys.exit(f"config: {error}")
 
+for place in [Path("results"), Path("results", config["run"])]:
+    if place.exists() and not place.is_dir():
+        sys.exit(f"results: {place}: expected a folder, found a file")
+
 family = Family(config)
 MODELS = family.models
 BASELINES = family.baselines

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -192,3 +193,9 @@ def test_a_folder_is_compared_with_the_hashes_that_were_written(tmp_path):
     with pytest.raises(InputError, match=HASHES):
         check_hashes(folder)
     check_hashes(folder, required=False)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "results").touch()
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "results" / "run"))):
+        claim(tmp_path / "results" / "run")
