@@ -12,12 +12,11 @@ BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 from lib.job.command import InputError
-from lib.plan.config import check_config, folder_of, read_config
-from lib.plan.family import FILES, MODEL_FILES, TRAINED_FILES, Family, trained_stage
 from lib.job.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
+from lib.plan.config import check_config, folder_of, read_config
+from lib.plan.family import FILES, MODEL_FILES, TRAINED_FILES, Family, trained_stage
 from lib.plan.sources import parse_source
 
 # folders that this Snakemake works on

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import textwrap
 
 import polars
@@ -204,9 +205,8 @@ def test_files_of_all_folders_are_read_in_order_and_those_that_are_not_are_named
 @pytest.mark.parametrize("name", ["nowhere", "page.html", "."])
 def test_nothing_to_read_is_a_mistake_that_names_the_path(tmp_path, name):
     (tmp_path / "page.html").touch()
-    with pytest.raises(InputError, match=r"expected .*file.*, found (nothing|none)") as raised:
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / name))):
         local_files(tmp_path / name)
-    assert str(tmp_path / name) in str(raised.value)
 
 
 @pytest.fixture

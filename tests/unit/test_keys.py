@@ -63,7 +63,7 @@ def checked(path, value):
 )
 def test_a_value_that_will_not_do_is_shown_with_its_key(path, value):
     shown = re.escape(repr(value)[:70])
-    with pytest.raises(InputError, match=rf"^{re.escape(path)}: {shown}.*, expected ") as raised:
+    with pytest.raises(InputError, match=rf"^{re.escape(path)}: {shown}.*, ") as raised:
         checked(path, value)
     assert "\n" not in str(raised.value)
 
@@ -81,7 +81,7 @@ def test_a_value_that_will_not_do_is_shown_with_its_key(path, value):
     ],
 )
 def test_an_entry_that_will_not_do_is_named_by_its_place(path, value):
-    with pytest.raises(InputError, match=rf"^{re.escape(path)}\.[\w ./]+: .*, expected "):
+    with pytest.raises(InputError, match=rf"^{re.escape(path)}\.[\w ./]+: .*, "):
         checked(path, value)
 
 
