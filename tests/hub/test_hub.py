@@ -61,10 +61,12 @@ def test_sources_of_a_hub_that_breaks_downloads_come_whole_and_serve_offline_aft
     assert {"model.safetensors", "c4-train.00001-of-00003.json.gz", "test.parquet"} <= {p.name for p in server.broken}
 
     results = checkout / "results" / RUN
-    scored = json.loads((results / "mteb" / "results" / "teacher" / "baseline" / "STSBenchmark.json").read_text())
+    scored = json.loads(
+        (results / "mteb" / "results" / "teacher" / "baseline" / "STSBenchmark.json").read_text(encoding="utf-8")
+    )
     assert scored["task_name"] == "STSBenchmark"
 
-    manifest = json.loads((results / "corpus" / "manifest.json").read_text())
+    manifest = json.loads((results / "corpus" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["test_texts"]["STSBenchmark"]["dropped"] == manifest["counts"]["test_text"] >= 2
     shards = sorted((results / "corpus" / "sentences").iterdir())
     texts = polars.concat([polars.read_parquet(shard) for shard in shards])["text"].to_list()

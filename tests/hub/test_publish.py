@@ -68,7 +68,7 @@ def test_a_folder_arrives_whole_in_a_private_repository_and_is_recorded(checkout
     assert server.visibility == {"me/m": "private"}
     for name in FILES:
         assert (root / "models" / "me" / "m" / name).read_bytes() == (run / "release" / "m" / name).read_bytes()
-    (record,) = json.loads((run / "published.json").read_text())["models"].values()
+    (record,) = json.loads((run / "published.json").read_text(encoding="utf-8"))["models"].values()
     assert (record["repository"], record["commit"]) == ("me/m", COMMIT)
     assert record["sha256"] == {name: sha256(run / "release" / "m" / name) for name in FILES}
 

@@ -62,7 +62,7 @@ def missing() -> str:
     if os.getuid() != 0:
         return "expected to run as root, which starts Slurm's daemons"
     config = ETC / "slurm.conf"
-    if config.exists() and not config.read_text().startswith(MARK):
+    if config.exists() and not config.read_text(encoding="utf-8").startswith(MARK):
         return f"expected no cluster to be configured, found {config}"
     return ""
 
@@ -70,7 +70,7 @@ def missing() -> str:
 def end(pid_file: Path) -> None:
     """End a daemon, and wait until it is gone."""
     try:
-        pid = int(pid_file.read_text())
+        pid = int(pid_file.read_text(encoding="utf-8"))
         os.kill(pid, signal.SIGTERM)
         for _ in range(100):
             os.kill(pid, 0)
@@ -93,7 +93,7 @@ def cluster() -> Iterator[None]:
     (ETC / "slurm.conf").write_text(MARK + text)
     (ETC / "gres.conf").write_text(f"{MARK}NodeName={host} Name=gpu Type=fake File=/dev/null\n")
     munge = Path("/run/munge/munged.pid")
-    own_munge = not munge.exists() or not Path(f"/proc/{munge.read_text().strip()}").exists()
+    own_munge = not munge.exists() or not Path(f"/proc/{munge.read_text(encoding='utf-8').strip()}").exists()
     try:
         if own_munge:
             subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", "-m", "0755", "/run/munge"], check=True)

@@ -114,7 +114,7 @@ def main() -> None:
         on_gpu = [job for job in ran if job["rule"] in GPU_RULES and job["StartTime"] != "Unknown"]
         gpu_jobs = sorted((job["StartTime"], job["EndTime"]) for job in on_gpu)
         assert all(before[1] <= after[0] for before, after in pairwise(gpu_jobs)), gpu_jobs
-        visible = dict(line.rsplit(" ", 1) for line in seen.read_text().splitlines())
+        visible = dict(line.rsplit(" ", 1) for line in seen.read_text(encoding="utf-8").splitlines())
         assert visible["embed.py"] == visible["distill.py"] == visible["train.py"] == "0", visible
         assert visible["sentences.py"] == "none", visible
         distillations = [(j["JobState"], j["MinMemoryNode"]) for j in ran if j["rule"] == "distill"]
@@ -128,7 +128,11 @@ def main() -> None:
         with (folder / "killed.log").open("w") as log:
             run = subprocess.Popen(**slurm_command(killed, config, shims, *targets), stdout=log, stderr=log)
             corpus = killed / "results" / RUN / "corpus" / "manifest.json"
-            wait_for(lambda: corpus.exists() and "Finished jobid" in Path(log.name).read_text(), 200, "the corpus")
+            wait_for(
+                lambda: corpus.exists() and "Finished jobid" in Path(log.name).read_text(encoding="utf-8"),
+                200,
+                "the corpus",
+            )
             wait_for(lambda: (killed / "results" / RUN / "teacher" / "00000.npy").exists(), 200, "an embedding")
             os.kill(run.pid, signal.SIGKILL)
             run.wait()

@@ -27,7 +27,7 @@ def run(model_folder, sentences, output, *arguments):
     command = ["--model", model_folder, "--sentences", shard.parent, "--count", len(sentences), "--output", output]
     command += [part for option, value in RECIPE.items() for part in (f"--{option}", value)]
     derive.main([str(part) for part in [*command, *arguments]])
-    return load_static_model(output), json.loads((output / "derivation.json").read_text())
+    return load_static_model(output), json.loads((output / "derivation.json").read_text(encoding="utf-8"))
 
 
 def similarities(model, sentences):
@@ -99,7 +99,7 @@ def test_both_and_int8_of_them(model_folder, sentences, tmp_path):
     assert int8.embedding.dtype == np.int8
     assert int8.weights.dtype == np.float16
     assert (int8.encode(sentences) * model.encode(sentences)).sum(axis=1).min() > 0.99
-    assert json.loads((tmp_path / "int8" / "quantization.json").read_text())["clusters"] == 150
+    assert json.loads((tmp_path / "int8" / "quantization.json").read_text(encoding="utf-8"))["clusters"] == 150
     assert report["model_sha256"] == sha256(tmp_path / "derived" / "model.safetensors")
 
 

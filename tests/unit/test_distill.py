@@ -15,7 +15,7 @@ from lib.static_model import load_static_model
 
 def test_added_words_do_not_depend_on_the_padding_of_the_teachers_tokenizer(teacher_folder, tmp_path):
     padded = shutil.copytree(teacher_folder, tmp_path / "padded")
-    tokenizer = json.loads((padded / "tokenizer.json").read_text())
+    tokenizer = json.loads((padded / "tokenizer.json").read_text(encoding="utf-8"))
     tokenizer["padding"] = {
         "strategy": {"Fixed": 24},
         "direction": "Right",

@@ -25,21 +25,23 @@ def test_every_package_of_the_lock_has_hashes():
 
 
 def test_condas_environment_has_the_same_pins_for_snakemake_copies_it_alone():
-    pip = yaml.safe_load((ENVS / "pipeline.yaml").read_text())["dependencies"][-1]["pip"]
+    pip = yaml.safe_load((ENVS / "pipeline.yaml").read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
     assert pip == [*re.findall("^torch==.*$", ASKED, re.MULTILINE), *PINS]
 
 
 def test_the_container_installs_the_lock_and_the_same_torch():
-    recipe = (ENVS / "Containerfile").read_text()
+    recipe = (ENVS / "Containerfile").read_text(encoding="utf-8")
     assert "COPY envs/requirements.in envs/requirements.txt /envs/" in recipe
     assert "grep '^torch==' /envs/requirements.in" in recipe
     assert "--requirement /envs/requirements.txt" in recipe
-    python = yaml.safe_load((ENVS / "pipeline.yaml").read_text())["dependencies"][0].removeprefix("python=")
+    python = yaml.safe_load((ENVS / "pipeline.yaml").read_text(encoding="utf-8"))["dependencies"][0].removeprefix(
+        "python="
+    )
     assert f"FROM python:{python}-slim" in recipe
 
 
 def test_executor_plugins_of_the_profiles_are_in_the_lock():
     profiles = (REPOSITORY / "profiles").glob("*/profile.yaml")
-    executors = {yaml.safe_load(path.read_text()).get("executor") for path in profiles} - {None}
+    executors = {yaml.safe_load(path.read_text(encoding="utf-8")).get("executor") for path in profiles} - {None}
     assert executors
     assert {f"snakemake-executor-plugin-{name}" for name in executors} <= {pin.partition("==")[0] for pin in PINS}

@@ -48,7 +48,7 @@ def scores(model_folder, output, custom, *tasks, kept=None):
     evaluate.main([str(part) for part in command])
     found = {}
     for path in output.glob("*.json"):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         assert content["task_name"] == path.stem
         (result,) = content["scores"]["test"]
         found[path.stem] = result["main_score"]
@@ -109,7 +109,7 @@ def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_fol
     with pytest.raises(InputError, match=r"task B:.*nan.* 2 "):
         scores(model_folder, out, custom, *three, kept=kept)
     assert not out.exists()
-    report = json.loads((kept / "failed.json").read_text())
+    report = json.loads((kept / "failed.json").read_text(encoding="utf-8"))
     assert list(report["failed"]) == ["B"] and list(report["kept"]) == ["A", "C"]
     before = {path.name: path.stat().st_mtime_ns for path in kept.glob("?-*")}
     assert sorted(name[0] for name in before if name.endswith(".json")) == ["A", "C"]
@@ -158,9 +158,9 @@ def test_a_table_that_differs_in_one_label_is_other_data(model_folder, tmp_path)
         write_json(folder / "summary.json", {"rows": found, "settings": {"evaluation_seed": 42}})
         (folder / "config.yaml").write_text(f"run: {name}\n")
         compare.main(["--before", str(tmp_path / "before"), "--after", str(folder), "--output", str(folder / "it.md")])
-    told = [line for line in (tmp_path / "again" / "it.md").read_text().splitlines() if "Mine" in line]
+    told = [line for line in (tmp_path / "again" / "it.md").read_text(encoding="utf-8").splitlines() if "Mine" in line]
     assert told and "revision" not in told[0]
-    assert "of another revision: Mine" in (tmp_path / "edited" / "it.md").read_text()
+    assert "of another revision: Mine" in (tmp_path / "edited" / "it.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("ending", [".json", ".npy", ".sha256"])
@@ -182,7 +182,7 @@ def test_a_kept_score_that_is_damaged_or_gone_is_scored_again(model_folder, tmp_
 
 def test_a_stage_that_is_not_as_it_was_made_is_not_scored(model_folder, tmp_path, three):
     damaged = shutil.copytree(model_folder, tmp_path / "damaged")
-    (damaged / "config.json").write_text((damaged / "config.json").read_text().replace("true", "false"))
+    (damaged / "config.json").write_text((damaged / "config.json").read_text(encoding="utf-8").replace("true", "false"))
     with pytest.raises(InputError, match=r"config\.json"):
         scores(damaged, tmp_path / "out", {"A": "STS"}, three[0])
     (damaged / HASHES).unlink()

@@ -51,7 +51,7 @@ def test_the_vectors_are_the_models(exported, sentences, name, close):
 
 
 def test_the_report_says_what_int8_saves_and_changes(exported):
-    report = json.loads((exported[1] / "onnx" / "onnx.json").read_text())
+    report = json.loads((exported[1] / "onnx" / "onnx.json").read_text(encoding="utf-8"))
     assert report["sentences"] == 400
     assert report["float32"]["cosine_change_max"] < 1e-6
     assert 1e-6 < report["int8"]["cosine_change_mean"] < report["int8"]["cosine_change_max"] < 0.02

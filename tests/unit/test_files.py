@@ -19,7 +19,7 @@ def test_replacing_writes_the_file_and_makes_its_folders(tmp_path):
     with replacing(target) as temporary:
         temporary.write_text("new")
         assert not target.exists()
-    assert target.read_text() == "new"
+    assert target.read_text(encoding="utf-8") == "new"
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -29,7 +29,7 @@ def test_replacing_leaves_the_old_file_and_no_partial_when_the_block_raises(tmp_
     with pytest.raises(RuntimeError, match="stop"), replacing(target) as temporary:
         temporary.write_text("half")
         raise RuntimeError("stop")
-    assert target.read_text() == "old"
+    assert target.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -82,7 +82,7 @@ def test_two_processes_that_make_the_same_target_do_not_mix(tmp_path):
             raise RuntimeError("stop")
         assert not (tmp_path / "file").exists()
         other.communicate("go on\n")
-    assert (tmp_path / "file").read_text() == "whole"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "whole"
 
 
 def test_what_is_renamed_is_on_disk_before(tmp_path, monkeypatch):

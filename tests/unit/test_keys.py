@@ -128,5 +128,9 @@ def test_the_schema_and_the_page_are_those_that_the_keys_give(tmp_path):
     written = {"--schema": tmp_path / "schema.json", "--page": tmp_path / "config.md"}
     options = [str(part) for option in written.items() for part in option]
     describe_config.main(["--config", str(REPOSITORY / "config.yaml"), *options])
-    assert written["--schema"].read_text() == (REPOSITORY / "schemas" / "config.schema.json").read_text()
-    assert written["--page"].read_text() == (REPOSITORY / "docs" / "config.md").read_text()
+    assert written["--schema"].read_text(encoding="utf-8") == (REPOSITORY / "schemas" / "config.schema.json").read_text(
+        encoding="utf-8"
+    )
+    assert written["--page"].read_text(encoding="utf-8") == (REPOSITORY / "docs" / "config.md").read_text(
+        encoding="utf-8"
+    )

@@ -1,5 +1,6 @@
 """A release folder, opened by each library that its users have, in a process that has nothing else."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -51,10 +52,10 @@ inputs["attention_mask"] = np.array([text.attention_mask for text in encoded], d
 """,
 }
 FRAME = """
-import sys
+import json, sys
 from pathlib import Path
 import numpy as np
-folder, texts, found = Path(sys.argv[1]), sys.argv[3:], {}
+folder, texts, found = Path(sys.argv[1]), json.loads(sys.argv[3]), {}
 %s
 np.savez(sys.argv[2], **{name: vectors.astype(np.float32) for name, vectors in found.items()})
 """
@@ -89,7 +90,7 @@ def folder(request, teacher_folder, sentences, tmp_path_factory):
 
 @pytest.mark.parametrize("library", LOADERS)
 def test_a_library_alone_gives_the_models_vectors(folder, tmp_path, library):
-    command = [sys.executable, "-c", FRAME % LOADERS[library], str(folder), str(tmp_path / "found.npz"), *TEXTS]
+    command = [sys.executable, "-c", FRAME % LOADERS[library], str(folder), str(tmp_path / "found.npz"), json.dumps(TEXTS)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     model = load_static_model(folder)

@@ -24,7 +24,7 @@ def run(model_folder, sentences, tmp_path):
     output = tmp_path / "int8"
     command = ["--model", model_folder, "--sentences", shard, "--int8", output, "--float16", tmp_path / "float16"]
     quantize.main([str(part) for part in command])
-    return load_static_model(output), json.loads((output / "quantization.json").read_text())
+    return load_static_model(output), json.loads((output / "quantization.json").read_text(encoding="utf-8"))
 
 
 def test_int8_is_small_and_close(model_folder, sentences, tmp_path):

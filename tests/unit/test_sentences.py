@@ -146,7 +146,7 @@ def test_main_writes_shards_without_duplicates_and_a_manifest_with_their_hashes(
     written = [text for part in parts for text in part]
     assert written == sampled(sentences, 120, seed=5)[0]
     assert len({text.casefold() for text in written}) == 120
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["shards"] == {shard.name: sha256(shard) for shard in shards}
     assert manifest["sources"] == [f"path:{tmp_path / 'source'}"]
     assert manifest["seed"] == 5
@@ -220,7 +220,7 @@ def test_planted_test_texts_are_dropped_and_counted_for_their_tasks(arguments, s
     script.main([*argv, "--count", "100", "--documents", "all", "--tasks", *map(str, tasks)])
     written = polars.concat([polars.read_parquet(shard) for shard in shards])["text"].to_list()
     assert not {sentences[3], sentences[7]} & set(written)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["counts"]["test_text"] == 2
     assert sorted(manifest["dropped_examples"]["test_text"]) == sorted([sentences[3], sentences[7]])
     assert manifest["test_texts"] == {
@@ -258,7 +258,7 @@ def test_spans_are_a_share_of_the_texts_and_leave_the_shards_of_a_smaller_sample
     assert len({text.casefold() for text in cut}) == 48
     assert {text.count(" ") + 1 for text in cut} == {1, 2, 3, 4}
     assert all(any(f" {span} " in f" {text.rstrip('.')} " for text in without) for span in cut)
-    manifest = json.loads(shards[0].with_name("manifest.json").read_text())
+    manifest = json.loads(shards[0].with_name("manifest.json").read_text(encoding="utf-8"))
     assert (manifest["counts"]["spans"], manifest["spans"]) == (0, 0.0)
 
 

@@ -28,7 +28,7 @@ def threads(monkeypatch):
 def measured(folders, shard, output):
     command = ["--models", *folders.values(), "--names", *folders, "--sentences", shard, "--threads", 2]
     speed.main([str(part) for part in [*command, "--output", output]])
-    return json.loads(output.read_text())
+    return json.loads(output.read_text(encoding="utf-8"))
 
 
 def test_each_model_that_can_be_is_measured_with_one_thread_and_with_all_on_short_and_long_texts(

@@ -121,7 +121,7 @@ def made(tmp_path):
 
 
 def test_averages_are_means_of_category_means(made):
-    first, second, third = json.loads((made / "summary.json").read_text())["averages"]
+    first, second, third = json.loads((made / "summary.json").read_text(encoding="utf-8"))["averages"]
     assert (first["STS"], first["Classification"], first["PairClassification"]) == pytest.approx((60, 40, 90))
     assert first["Avg"] == pytest.approx((60 + 40 + 90) / 3)
     assert second["Avg"] == pytest.approx((70 + 50 + 80) / 3)
@@ -139,7 +139,7 @@ def test_every_number_is_a_result(made):
 
 
 def test_markdown_shows_scores_sizes_and_the_reference(made):
-    text = (made / "summary.markdown").read_text()
+    text = (made / "summary.markdown").read_text(encoding="utf-8")
     assert text.index("| m | ours, int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |") < text.index(
         "| distilled |"
     )
@@ -156,7 +156,10 @@ def test_markdown_shows_scores_sizes_and_the_reference(made):
 
 
 def test_each_model_is_shown_at_its_own_best_number_of_threads(made):
-    assert json.loads((made / "summary.json").read_text())["speeds"] == {"m/int8": 31234.5, "other/baseline": 210.4}
+    assert json.loads((made / "summary.json").read_text(encoding="utf-8"))["speeds"] == {
+        "m/int8": 31234.5,
+        "other/baseline": 210.4,
+    }
     rows = [
         {"model": model, "threads": threads, "texts": "short", "texts_per_second": rate}
         for model, rates in {"fast": (100.0, 90.0), "slow": (10.0, 20.0)}.items()
@@ -182,7 +185,7 @@ def test_a_model_that_was_not_measured_is_shown_with_the_reason_and_the_others_a
 
 
 def test_speeds_are_drawn_of_those_that_were_measured(family, tmp_path):
-    content = json.loads(family[0].read_text())
+    content = json.loads(family[0].read_text(encoding="utf-8"))
     for speeds in [{"a/int8": 1e4}, {}]:
         family[0].write_text(json.dumps(content | {"speeds": speeds}))
         draw(*family, tmp_path)
@@ -191,7 +194,7 @@ def test_speeds_are_drawn_of_those_that_were_measured(family, tmp_path):
 
 
 def test_a_difference_that_scatters_alike_stands_and_one_that_does_not_is_chance(made):
-    text = (made / "summary.markdown").read_text()
+    text = (made / "summary.markdown").read_text(encoding="utf-8")
     # +10, +10 and -10
     means = r"\+10\.00\* \| \+10\.00\* \| -10\.00\*"
     assert re.search(
@@ -211,14 +214,14 @@ def test_a_difference_that_scatters_alike_stands_and_one_that_does_not_is_chance
 
 def compared(before, after):
     compare.main(["--before", str(before), "--after", str(after), "--output", str(after / "against.md")])
-    return (after / "against.md").read_text()
+    return (after / "against.md").read_text(encoding="utf-8")
 
 
 def test_two_runs_are_compared_and_their_settings_too(made, tmp_path_factory):
     after = shutil.copytree(made, tmp_path_factory.mktemp("runs") / "after")
     (after / "config.yaml").write_text("run: after\ntraining: {epochs: 4}\n")
     summary_path = after / "summary.json"
-    content = json.loads(summary_path.read_text())
+    content = json.loads(summary_path.read_text(encoding="utf-8"))
     for row in content["rows"]:
         row["score"] += 1.0 if row["model"] == "m" and row["task"] == "SickA" else 0.0
         row["dataset_revision"] += "x" if row["task"] == "Topics" else ""
@@ -258,11 +261,11 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
 
 
 def test_texts_of_the_config_stay_texts_in_the_summary(made):
-    assert "About &lt;this&gt; run." in (made / "summary.markdown").read_text()
+    assert "About &lt;this&gt; run." in (made / "summary.markdown").read_text(encoding="utf-8")
 
 
 def test_html_is_escaped_and_has_the_same_cells(made):
-    text = (made / "summary.html").read_text()
+    text = (made / "summary.html").read_text(encoding="utf-8")
     assert "About &lt;this&gt; run." in text
     assert "<td>66.67</td>" in text
 
@@ -301,7 +304,7 @@ def test_a_damaged_result_is_refused_and_the_remedy_named(tmp_path, text):
 
 def test_a_score_that_is_no_number_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
-    path.write_text(path.read_text().replace("0.5", "NaN", 1))
+    path.write_text(path.read_text(encoding="utf-8").replace("0.5", "NaN", 1))
     with pytest.raises(InputError, match=r"SickA\.json.*nan"):
         summary.read_results([path], TYPES)
 
@@ -529,7 +532,7 @@ def test_a_model_that_is_not_as_it_was_made_is_not_released(made, teacher_folder
     model = distilled(teacher_folder, made / "distilled")
     config = made / folder / "config.json"
     with pytest.raises(InputError, match=re.escape(str(config))):
-        released(made, model, sentences, damage=lambda: config.write_text(config.read_text() + " "))
+        released(made, model, sentences, damage=lambda: config.write_text(config.read_text(encoding="utf-8") + " "))
     assert not (made / "path" / "to" / "m").exists()
 
 
@@ -539,7 +542,7 @@ def test_a_clustered_models_own_folder_is_int8(made, teacher_folder, sentences, 
     folder = released(made, made / "clustered", sentences, most_lost=10)
     assert {path.name for path in folder.iterdir()} == {"README.md", "float16", "float32", "onnx", *release.MODEL_FILES}
     monkeypatch.chdir(made)
-    card = (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text(encoding="utf-8")
     assert "It was derived from whole, which was distilled from <code>hub:some/teacher@" in card
     by_model2vec, by_onnx = run_snippets(card)
     assert by_model2vec["model"].embedding.shape == (20, 16)

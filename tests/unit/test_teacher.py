@@ -173,7 +173,7 @@ def test_damaged_weights_are_refused(copied):
 
 def test_the_hidden_size_is_read_and_has_to_be_there(copied):
     assert check_folder(copied) == 32
-    config = json.loads((copied / "config.json").read_text())
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
     del config["hidden_size"]
     (copied / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match=r"config\.json.*hidden_size.*None"):
@@ -208,7 +208,7 @@ def test_embed_writes_a_row_of_float16_for_each_sentence(teacher_folder, tmp_pat
     found = np.load(output)
     assert found.dtype == np.float16 and found.shape == (50, 32)
     assert cosine(found, naive(teacher_folder, sentences[:50], "mean")).min() >= 0.999
-    written = json.loads(output.with_suffix(".json").read_text())
+    written = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))
     assert (written["rows"], written["dimensions"], written["device"]) == (50, 32, "cpu")
     assert written["sha256"] == sha256(output) and written["sentences_sha256"] == sha256(shard)
 
@@ -260,7 +260,7 @@ def test_embeddings_of_another_type_or_order_are_refused(tmp_path, other):
     path = write_embeddings(shard, np.arange(6).reshape(3, 2))
     np.save(path, other(np.load(path)))
     path.with_suffix(".json").write_text(
-        json.dumps(json.loads(path.with_suffix(".json").read_text()) | {"sha256": sha256(path)})
+        json.dumps(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) | {"sha256": sha256(path)})
     )
     with pytest.raises(InputError, match=r"0\.npy"):
         read_embeddings(path, shard)
@@ -335,7 +335,7 @@ def test_an_embedding_that_is_not_finite_is_named_by_shard_and_row(tmp_path):
     embeddings = np.ones((3, 2), np.float16)
     embeddings[1, 0] = np.nan
     np.save(path, embeddings)
-    written = json.loads(path.with_suffix(".json").read_text()) | {"sha256": sha256(path)}
+    written = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) | {"sha256": sha256(path)}
     path.with_suffix(".json").write_text(json.dumps(written))
     with pytest.raises(InputError, match=r"0\.npy: row 1:"):
         read_embeddings(path, shard)
@@ -418,7 +418,7 @@ def test_embeddings_are_made_again_just_where_something_changed_that_decides_the
         output.unlink(missing_ok=True)  # as Snakemake does before a job
         output.with_suffix(".json").unlink(missing_ok=True)
         embed.main(shard("out/00000.npy", copied, *more))
-        assert json.loads(output.with_suffix(".json").read_text())["sha256"] == sha256(output)
+        assert json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == sha256(output)
         return "as they were" not in capsys.readouterr().err
 
     assert made() and not made()

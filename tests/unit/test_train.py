@@ -281,7 +281,7 @@ def run_main(folders, output, *extra, count=280, **changes):
     for name, value in recipe.items():
         argv += ["--" + name.replace("_", "-"), value]
     train.main([str(part) for part in argv])
-    return json.loads((output / "training.json").read_text())
+    return json.loads((output / "training.json").read_text(encoding="utf-8"))
 
 
 def teacher_shards(folders):
@@ -383,7 +383,7 @@ def test_a_model_whose_files_are_not_as_they_were_made_is_refused(folders, tmp_p
 def test_shards_of_two_teachers_are_not_mixed(folders, tmp_path):
     shards = copied_shards(folders, tmp_path, np.ones((150, 32)))
     about = shards / "00001.json"
-    about.write_text(json.dumps(json.loads(about.read_text()) | {"teacher_sha256": "another"}))
+    about.write_text(json.dumps(json.loads(about.read_text(encoding="utf-8")) | {"teacher_sha256": "another"}))
     with pytest.raises(InputError, match=r"00001\.npy.*teacher"):
         train.teacher_targets(shards, shards, 2, 300)
 

@@ -51,7 +51,7 @@ def test_it_learns_the_targets_and_says_how(folders, trained, sentences):
     before = correlation(load_static_model(folders / "distilled"), targets, sentences)
     assert correlation(model, targets, sentences) > before + 0.1
     assert model.embedding.shape == (len(model.tokens), 16)
-    report = json.loads((trained / "training.json").read_text())
+    report = json.loads((trained / "training.json").read_text(encoding="utf-8"))
     assert report["seed"] == 3
     assert report["versions"]["tokenlearn"] == "0.2.1"
     assert report["model_sha256"] == sha256(trained / "model.safetensors")

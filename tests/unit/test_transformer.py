@@ -71,7 +71,7 @@ def shallower(weights, config):
 @pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
 @pytest.mark.parametrize("damage", [prefixed, wrapped_too, without_one, of_another_width, deeper, shallower])
 def test_weights_that_do_not_fill_the_model_or_fit_into_it_are_refused(copied, load, damage):
-    config = json.loads((copied / "config.json").read_text())
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
     weights = damage(load_file(copied / "model.safetensors"), config)
     save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
     (copied / "config.json").write_text(json.dumps(config))
@@ -137,7 +137,7 @@ def test_a_tokenizer_that_pads_before_the_text_changes_no_vector(copied, sentenc
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    settings = json.loads((copied / "tokenizer_config.json").read_text())
+    settings = json.loads((copied / "tokenizer_config.json").read_text(encoding="utf-8"))
     (copied / "tokenizer_config.json").write_text(json.dumps(settings | {"padding_side": "left"}))
     SentenceTransformer(modules=[Transformer(str(copied)), Pooling(32, pooling)]).save(str(copied / "saved"))
     embed = evaluate.load_embedder(copied / "saved", "cpu")

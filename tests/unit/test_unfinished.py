@@ -30,7 +30,7 @@ def page(tmp_path, capsys):
         command = ["--results", tmp_path, "--scored", "m/int8", "other/baseline", "--tasks", "STS12"]
         command += ["--failed", json.dumps(failed), "--output", tmp_path / "unfinished.md"]
         unfinished.main([str(part) for part in command])
-        return (tmp_path / "unfinished.md").read_text(), capsys.readouterr().err
+        return (tmp_path / "unfinished.md").read_text(encoding="utf-8"), capsys.readouterr().err
 
     return write
 

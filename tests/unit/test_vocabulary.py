@@ -24,7 +24,7 @@ def test_main_counts_over_all_shards(tmp_path):
         write_shard(tmp_path / "sentences" / f"0000{i}.parquet", texts)
     shards, output = tmp_path / "sentences", tmp_path / "words.txt"
     vocabulary.main(["--sentences", str(shards), "--count", "3", "--size", "2", "--output", str(output)])
-    assert output.read_text() == "a\nb\n"
+    assert output.read_text(encoding="utf-8") == "a\nb\n"
 
 
 def test_too_few_words_is_a_mistake_and_leaves_no_file(tmp_path):

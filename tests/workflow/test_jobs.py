@@ -48,7 +48,7 @@ def test_quickstart_profile_uses_packages_only(tmp_path):
 
 
 def test_quickstart_profile_leaves_cores_to_the_command_and_to_other_profiles():
-    profile = yaml.safe_load((REPOSITORY / "profiles" / "quickstart" / "profile.yaml").read_text())
+    profile = yaml.safe_load((REPOSITORY / "profiles" / "quickstart" / "profile.yaml").read_text(encoding="utf-8"))
     assert profile["configfile"] == "recipes/quickstart.yaml"
     assert not {"cores", "jobs", "executor", "resources"} & set(profile)
 

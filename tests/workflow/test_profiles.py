@@ -93,7 +93,7 @@ def test_a_cluster_with_a_submit_command(tmp_path, teacher_folder):
     done = subprocess.run(**run, capture_output=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert (checkout / "results" / RUN / "corpus" / "manifest.json").exists()
-    lines = (submit.parent / "qsub.log").read_text().splitlines()
+    lines = (submit.parent / "qsub.log").read_text(encoding="utf-8").splitlines()
     (submitted,) = (line for line in lines if "sentences.log" in line)
     assert not any("sample_settings" in line for line in lines)  # takes seconds, and is done where Snakemake runs
     assert re.match(
@@ -102,6 +102,8 @@ def test_a_cluster_with_a_submit_command(tmp_path, teacher_folder):
 
 
 def test_the_slurm_profile_names_partitions_that_it_has():
-    profile = yaml.safe_load((REPOSITORY / "profiles" / "slurm" / "profile.yaml").read_text())
-    partitions = yaml.safe_load((REPOSITORY / profile["slurm-partition-config"]).read_text())["partitions"]
+    profile = yaml.safe_load((REPOSITORY / "profiles" / "slurm" / "profile.yaml").read_text(encoding="utf-8"))
+    partitions = yaml.safe_load((REPOSITORY / profile["slurm-partition-config"]).read_text(encoding="utf-8"))[
+        "partitions"
+    ]
     assert [limits.get("max_gpu", 0) > 0 for limits in partitions.values()] == [False, True]

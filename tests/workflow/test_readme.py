@@ -47,8 +47,11 @@ def test_own_teacher_corpus_and_tasks(tmp_path):
     polars.DataFrame(pairs).write_ndjson(own / "pairs.jsonl")
     done = snakemake(checkout, config=yaml.safe_load(example))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    about = [json.loads(path.read_text()) for path in (checkout / "results" / "mine" / "teacher").glob("0*.json")]
+    about = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (checkout / "results" / "mine" / "teacher").glob("0*.json")
+    ]
     assert [each["rows"] for each in about] == [2000]
-    summary = json.loads((checkout / "results" / "mine" / "summary.json").read_text())
+    summary = json.loads((checkout / "results" / "mine" / "summary.json").read_text(encoding="utf-8"))
     assert {row["task"] for row in summary["rows"]} == {"MyTopics", "MyPairs"}
     assert {row["model"] for row in summary["averages"]} == {"my-model", "my-small-model", "my-teacher"}

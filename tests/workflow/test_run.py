@@ -67,33 +67,34 @@ def test_the_tree_is_complete_and_the_numbers_agree(finished):
     results = finished[0] / "results" / RUN
     assert not list(finished[0].glob("<*"))  # no path variable is left as it stands
     assert (finished[0] / "results" / RUN / "mteb" / "kept" / "small" / "int8").is_dir()
-    summary = json.loads((results / "summary.json").read_text())
+    summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
     assert len(summary["rows"]) == 5 * 2
     for row in summary["rows"]:
         path = results / "mteb" / "results" / row["model"] / row["stage"] / f"{row['task']}.json"
-        (score,) = json.loads(path.read_text())["scores"]["test"]
+        (score,) = json.loads(path.read_text(encoding="utf-8"))["scores"]["test"]
         assert row["score"] == pytest.approx(100 * score["main_score"])
-    markdown = (results / "summary.md").read_text()
+    markdown = (results / "summary.md").read_text(encoding="utf-8")
     assert "| absent | STS | a card | 60.00 | not run | not run |" in markdown
     for row in summary["rows"]:
         assert f"{row['score']:.2f}" in markdown
     for name in ["README.md", "model.safetensors", "int8/model.safetensors", "float16/modules.json"]:
         assert (results / "release" / "small" / name).stat().st_size > 0
-    assert (results / "plots" / "stages.svg").read_text().lstrip().startswith("<?xml")
+    assert (results / "plots" / "stages.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")
     texts = polars.concat([polars.read_parquet(p) for p in (results / "corpus" / "sentences").iterdir()])["text"]
     assert len(texts) == 256 == texts.n_unique()
 
 
 def test_the_merged_config_and_what_made_it_are_written_down(finished):
     checkout, config = finished
-    text = (checkout / "results" / RUN / "config.yaml").read_text()
+    text = (checkout / "results" / RUN / "config.yaml").read_text(encoding="utf-8")
     assert "# commit: none: the checkout is no git repository\n" in text
     assert f"# command: snakemake --cores 2 --configfile {checkout}/overlay.yaml\n" in text
     assert f"model2vec {importlib.metadata.version('model2vec')}" in text
     assert "# embedded on: cpu (shards: 2)\n# trained on: cpu (stages: 2)\n" in text
     written = yaml.safe_load(text)
     assert written["training"]["temperature"] == 0.1
-    assert written["models"] == {"small": config["models"]["small"]}
+    defaults = {"vocabulary": "teacher", "tokenlearn": False, "released": "pretrained"}
+    assert written["models"] == {"small": defaults | config["models"]["small"]}
     assert planned(snakemake(checkout, "-n", "--configfile", f"results/{RUN}/config.yaml")) == {}
 
 
@@ -117,8 +118,8 @@ def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
     checkout, config = finished
     done = snakemake(checkout, "--report", "report.html", config=config)
     assert done.returncode == 0, done.stderr[-3000:]
-    page = (checkout / "report.html").read_text()
-    summary = json.loads((checkout / "results" / RUN / "summary.json").read_text())
+    page = (checkout / "report.html").read_text(encoding="utf-8")
+    summary = json.loads((checkout / "results" / RUN / "summary.json").read_text(encoding="utf-8"))
     description = page.split("workflow_desc")[1]
     for row in summary["averages"]:
         assert f"{row['Avg']:.2f}" in description
@@ -134,7 +135,7 @@ def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
 def test_a_browser_shows_the_table_within_its_width(finished, tmp_path, width):
     checkout, config = finished
     assert snakemake(checkout, "--report", str(tmp_path / "report.html"), config=config).returncode == 0
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     measure = "document.title = [...document.querySelectorAll('.summary td')].map(cell => cell.textContent).join(' ')"
     measure += " + ' within ' + (document.querySelector('.summary p').getBoundingClientRect().right <= innerWidth)"
     start, end = page.rsplit("</body>", 1)
@@ -144,7 +145,7 @@ def test_a_browser_shows_the_table_within_its_width(finished, tmp_path, width):
     browser += ["--virtual-time-budget=8000", "--dump-dom", (tmp_path / "report.html").as_uri()]
     shown = subprocess.run(browser, capture_output=True, text=True, check=True).stdout
     title = re.search("<title>(.*?)</title>", shown)[1]
-    for row in json.loads((checkout / "results" / RUN / "summary.json").read_text())["averages"]:
+    for row in json.loads((checkout / "results" / RUN / "summary.json").read_text(encoding="utf-8"))["averages"]:
         assert f"{row['Avg']:.2f}" in title
     assert title.endswith("within true")
 
@@ -153,14 +154,14 @@ def test_a_report_of_a_part_says_that_there_is_no_table_yet(finished):
     checkout, config = finished
     done = snakemake(checkout, "corpus", "--report", "part.html", config=config)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "This run has no table yet." in (checkout / "part.html").read_text()
+    assert "This run has no table yet." in (checkout / "part.html").read_text(encoding="utf-8")
 
 
 def test_a_run_is_compared_with_a_finished_one(finished):
     checkout, config = finished
     done = snakemake(checkout, f"results/{RUN}/against/{RUN}.md", config=config)
     assert done.returncode == 0, done.stderr[-3000:]
-    text = (checkout / "results" / RUN / "against" / f"{RUN}.md").read_text()
+    text = (checkout / "results" / RUN / "against" / f"{RUN}.md").read_text(encoding="utf-8")
     assert "The two have the same config." in text
     assert re.search(r"\| small, int8 \| Topics \| (\d+\.\d\d) \| \1 \| \+0\.00 \| \+0\.00 to \+0\.00 \|", text)
     missing = snakemake(checkout, "-n", f"results/{RUN}/against/absent.md", config=config)
@@ -170,7 +171,7 @@ def test_a_run_is_compared_with_a_finished_one(finished):
 def test_mteb_reads_the_results_as_its_own(finished):
     results = finished[0] / "results" / RUN
     loaded = mteb.ResultCache(results / "mteb").load_results()
-    rows = json.loads((results / "summary.json").read_text())["rows"]
+    rows = json.loads((results / "summary.json").read_text(encoding="utf-8"))["rows"]
     found = {
         (model.model_name, model.model_revision, task.task_name): 100 * task.get_score()
         for model in loaded.model_results
@@ -221,11 +222,11 @@ def test_a_task_that_fails_hides_no_other_and_is_named(finished, tmp_path):
     output = failed(checkout, config, f"results/{RUN}/mteb/results/small/int8/Equal.json")
     log = f"results/{RUN}/logs/evaluate/small/int8.log"
     assert re.search(rf"small int8 Equal: .*nan.*\({log}\)", output)
-    text = (checkout / "results" / RUN / "unfinished.md").read_text()
+    text = (checkout / "results" / RUN / "unfinished.md").read_text(encoding="utf-8")
     assert re.search(rf"\| small \| int8 \| Equal \| .*nan.* \| {log} \|", text)
     assert "| small | distilled | Equal | not scored" in text
     assert re.search(r"\| small \| int8 \| – \| \d+\.\d\d \| – \| – \| 2 \|", text)  # of STS a task is missing
-    table.write_text(table.read_text().replace("two", "old boat", 7))
+    table.write_text(table.read_text(encoding="utf-8").replace("two", "old boat", 7))
     assert snakemake(checkout, f"results/{RUN}/mteb/results/small/int8/Equal.json", config=config).returncode == 0
     assert not (checkout / "results" / RUN / "unfinished.md").exists()
 
@@ -337,7 +338,7 @@ def test_a_new_task_embeds_no_shard_again_that_stays_as_it_was(finished, tmp_pat
     done = snakemake(checkout, "embeddings", config=config)
     assert done.returncode == 0, done.stderr[-3000:]
     for log in (results / "logs" / "embed").iterdir():
-        assert "are as they were, and so are its embeddings" in log.read_text()
+        assert "are as they were, and so are its embeddings" in log.read_text(encoding="utf-8")
     assert {path: sha256(path) for path in before} == before
     assert "embed" not in plan((checkout, config))
 
@@ -471,7 +472,7 @@ def test_a_shard_cut_short_is_named(tmp_path, teacher_folder):
     shard.write_bytes(shard.read_bytes()[:-100])
     output = failed(checkout, config, "--rerun-triggers=mtime", f"results/{RUN}/mteb/results/small/int8/Topics.json")
     assert re.search(r"embed\.py: error: .*00001\.parquet", output)
-    text = (checkout / "results" / RUN / "unfinished.md").read_text()
+    text = (checkout / "results" / RUN / "unfinished.md").read_text(encoding="utf-8")
     log = f"results/{RUN}/logs/embed/00001.log"
     job = rf"embed shard=00001: embed\.py: error: .*00001\.parquet: damaged: .* \| {log} \|"
     assert re.search(rf"\| small \| int8 \| Topics \| not scored: {job}", text)
