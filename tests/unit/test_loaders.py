@@ -90,7 +90,8 @@ def folder(request, teacher_folder, sentences, tmp_path_factory):
 
 @pytest.mark.parametrize("library", LOADERS)
 def test_a_library_alone_gives_the_models_vectors(folder, tmp_path, library):
-    command = [sys.executable, "-c", FRAME % LOADERS[library], str(folder), str(tmp_path / "found.npz"), json.dumps(TEXTS)]
+    code, file = FRAME % LOADERS[library], tmp_path / "found.npz"
+    command = [sys.executable, "-c", code, str(folder), str(file), json.dumps(TEXTS)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     model = load_static_model(folder)
@@ -98,7 +99,7 @@ def test_a_library_alone_gives_the_models_vectors(folder, tmp_path, library):
     expected = model.encode(TEXTS)
     none = ~expected.any(axis=1)
     assert none[-1] and not none[:-2].any()
-    with np.load(tmp_path / "found.npz") as found:
+    with np.load(file) as found:
         assert len(found) >= 2
         for name, vectors in found.items():
             rows = ~none if name.endswith("zero vector") else slice(None)
