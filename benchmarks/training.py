@@ -21,8 +21,8 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from lib.job.command import run
-from lib.table import lay_out
-from train import Recipe, be_deterministic, train
+from lib.student import lay_out
+from lib.training import Recipe, be_deterministic, train
 
 TEMPERATURE = 0.07
 RATE = 0.001

@@ -19,7 +19,8 @@ from lib.job.files import sha256, write_json
 from lib.job.progress import say
 from lib.shards import read_sample
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
-from train import add_options, set_up, teacher_targets, train
+from lib.targets import teacher_targets
+from lib.training import add_options, set_up, train
 
 KMEANS_ROUNDS = 30
 LIBRARIES = ["model2vec", "numpy", "scikit-learn", "torch"]

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy, kl_div, normalize
 
 MASKED = -1e4
 
@@ -55,6 +55,15 @@ def similarity_loss(student: Tensor, targets: Tensor, temperature: float, weight
         A scalar.
     """
     return SimilarityMatching.apply(normalize(student), normalize(targets), temperature, weight)
+
+
+def plain_similarity_loss(student: Tensor, targets: Tensor, temperature: float, weight: float) -> Tensor:
+    """``similarity_loss`` as its formula says, to read and to compare with; it takes about twice the time."""
+    ours, theirs = (normalize(each) @ normalize(each).T for each in (student, targets))
+    others = ~torch.eye(len(ours), dtype=torch.bool, device=ours.device)
+    rows = [matrix[others].view(len(ours), -1) / temperature for matrix in (ours, theirs)]
+    divergence = kl_div(rows[0].log_softmax(1), rows[1].log_softmax(1), reduction="batchmean", log_target=True)
+    return divergence + weight * (ours - theirs).square().mean()
 
 
 def contrastive_loss(student: Tensor, targets: Tensor, temperature: float) -> Tensor:

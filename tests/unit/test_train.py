@@ -18,14 +18,16 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 import train
+from lib import targets, training
 from lib.job.ahead import ahead
 from lib.job.command import InputError
 from lib.job.files import HASHES, sha256
-from lib.losses import contrastive_loss, similarity_loss
+from lib.losses import contrastive_loss, plain_similarity_loss, similarity_loss
 from lib.static_model import load_static_model
-from lib.table import SharedTable, Table, lay_out
+from lib.student import SharedTable, Table, lay_out
+from lib.targets import previous_targets, teacher_targets
 
-RECIPE = train.Recipe("similarity", 0.1, 1.0, batch_size=16, learning_rate=0.01, epochs=3, patience=3, seed=0)
+RECIPE = training.Recipe("similarity", 0.1, 1.0, batch_size=16, learning_rate=0.01, epochs=3, patience=3, seed=0)
 
 
 def random_rows(rows, width, seed):
@@ -49,7 +51,14 @@ def test_similarity_loss_equals_the_naive_one(temperature, weight):
         p, q = p / p.sum(), q / q.sum()
         divergence += (p * np.log(p / q)).sum() / 6
     expected = divergence + weight * ((ours - theirs) ** 2).mean()
-    assert similarity_loss(student, targets, temperature, weight).item() == pytest.approx(expected, rel=1e-4)
+    gradients = []
+    for loss in (similarity_loss, plain_similarity_loss):
+        means = student.clone().requires_grad_()
+        value = loss(means, targets, temperature, weight)
+        value.backward()
+        gradients.append(means.grad)
+        assert value.item() == pytest.approx(expected, rel=1e-4)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
     assert expected > 0.01
 
 
@@ -117,7 +126,7 @@ def test_similarity_losses_gradient_is_its_own():
 
 
 def test_batches_are_whole():
-    assert [part.tolist() for part in train.batches(np.arange(7), 3)] == [[0, 1, 2], [3, 4, 5]]
+    assert [part.tolist() for part in training.batches(np.arange(7), 3)] == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_the_student_is_the_mean_of_its_token_vectors():
@@ -136,7 +145,7 @@ def test_a_student_of_shared_vectors_embeds_as_model2vec_does(data):
 
 def test_shared_vectors_and_weights_learn_and_stay_shared(data):
     model = shared_model()
-    trained, report = train.train(model, *data[1:], replace(RECIPE, epochs=6), "cpu")
+    trained, report = training.train(model, *data[1:], replace(RECIPE, epochs=6), "cpu")
     losses = [point["validation_loss"] for point in report["curve"]]
     assert losses[-1] < 0.9 * losses[0]
     assert (trained.token_mapping == model.token_mapping).all()
@@ -175,14 +184,14 @@ def data():
 
 
 def trained(data, **changes):
-    return train.train(*data, replace(RECIPE, **changes), "cpu")
+    return training.train(*data, replace(RECIPE, **changes), "cpu")
 
 
 @pytest.mark.parametrize("loss", ["similarity", "contrastive"])
 def test_the_held_out_loss_falls(data, loss):
     model, tokens, offsets, targets = data
     targets = targets[:, :8] if loss == "contrastive" else targets
-    _, report = train.train(model, tokens, offsets, targets, replace(RECIPE, loss=loss, epochs=6), "cpu")
+    _, report = training.train(model, tokens, offsets, targets, replace(RECIPE, loss=loss, epochs=6), "cpu")
     losses = [point["validation_loss"] for point in report["curve"]]
     assert losses[-1] < 0.9 * losses[0]
     assert [point["epoch"] for point in report["curve"]] == list(range(7))
@@ -194,7 +203,7 @@ def test_the_head_of_a_contrastive_training_learns_too(data, monkeypatch):
     model, tokens, offsets, targets = data
     monkeypatch.setattr(Table, "step", lambda *_: None)
     recipe = replace(RECIPE, loss="contrastive", learning_rate=0.05, epochs=6)
-    _, report = train.train(model, tokens, offsets, targets[:, :8], recipe, "cpu")
+    _, report = training.train(model, tokens, offsets, targets[:, :8], recipe, "cpu")
     assert report["curve"][-1]["validation_loss"] < 0.95 * report["curve"][0]["validation_loss"]
 
 
@@ -224,7 +233,7 @@ def test_sentences_without_tokens_are_left_out(data):
     model, tokens, offsets, targets = data
     offsets = np.concatenate([offsets, [offsets[-1]] * 30])
     wild = np.full((30, targets.shape[1]), np.nan, dtype=np.float16)
-    _, report = train.train(model, tokens, offsets, np.concatenate([targets, wild]), RECIPE, "cpu")
+    _, report = training.train(model, tokens, offsets, np.concatenate([targets, wild]), RECIPE, "cpu")
     assert report["train_sentences"] + report["validation_sentences"] == 200
     assert np.isfinite(report["curve"][-1]["validation_loss"])
 
@@ -238,14 +247,14 @@ def test_a_batch_larger_than_the_data_is_refused(data):
 def test_too_few_sentences_to_compare_held_out_ones_are_refused(data, count):
     model, tokens, offsets, targets = data
     with pytest.raises(InputError, match=f"20 .*{count}"):
-        train.train(model, tokens, offsets[: count + 1], targets[:count], replace(RECIPE, batch_size=4), "cpu")
+        training.train(model, tokens, offsets[: count + 1], targets[:count], replace(RECIPE, batch_size=4), "cpu")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_loss_that_is_not_finite_is_refused(data):
     model, tokens, offsets, targets = data
     with pytest.raises(InputError, match="epoch 1"):
-        train.train(model, tokens, offsets, np.full_like(targets, np.nan), RECIPE, "cpu")
+        training.train(model, tokens, offsets, np.full_like(targets, np.nan), RECIPE, "cpu")
 
 
 def test_patience_stops_and_the_best_epoch_is_kept(data):
@@ -255,7 +264,7 @@ def test_patience_stops_and_the_best_epoch_is_kept(data):
     truth = chance.normal(size=(50, 12)).astype(np.float32)
     targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
     recipe = replace(RECIPE, epochs=9, patience=2, learning_rate=0.1)
-    found, report = train.train(static_model(truth), tokens, offsets, targets, recipe, "cpu")
+    found, report = training.train(static_model(truth), tokens, offsets, targets, recipe, "cpu")
     assert report["stop"] == "patience"
     assert report["curve"][-1]["epoch"] == 2
     assert (found.embedding == truth).all()
@@ -328,11 +337,11 @@ def test_a_shard_of_other_sentences_is_named(folders, tmp_path):
     shards = copied_shards(folders, tmp_path, np.zeros((150, 32)))
     write_shard(shards / "00001.parquet", ["one", "two"])
     with pytest.raises(InputError, match=r"00001\.npy"):
-        train.teacher_targets(shards, shards, 2, 152)
+        teacher_targets(shards, shards, 2, 152)
 
 
 def test_the_teachers_targets_are_centred_and_in_the_order_asked_for(folders):
-    found = train.teacher_targets(folders / "shards", folders / "shards", 2, 200)
+    found = teacher_targets(folders / "shards", folders / "shards", 2, 200)
     rows = np.concatenate([np.load(folders / "shards" / f"0000{i}.npy") for i in range(2)]).astype(float)
     order = np.random.default_rng(0).permutation(200)
     assert found[order].dtype == np.float32
@@ -340,7 +349,7 @@ def test_the_teachers_targets_are_centred_and_in_the_order_asked_for(folders):
 
 
 def test_the_teachers_targets_are_reduced_to_principal_components(folders):
-    found = train.teacher_targets(folders / "shards", folders / "shards", 2, 200, dimensions=5)
+    found = teacher_targets(folders / "shards", folders / "shards", 2, 200, dimensions=5)
     rows = np.concatenate([np.load(folders / "shards" / f"0000{i}.npy") for i in range(2)])[:200].astype(float)
     expected = PCA(5).fit_transform(rows)
     reduced = found[np.arange(200)]
@@ -349,9 +358,9 @@ def test_the_teachers_targets_are_reduced_to_principal_components(folders):
 
 
 def test_the_targets_of_the_generation_before_are_its_embeddings(folders, sentences, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "SENTENCES_AT_ONCE", 64)
+    monkeypatch.setattr(targets, "SENTENCES_AT_ONCE", 64)
     model = load_static_model(folders / "distilled")
-    found = train.previous_targets(model, sentences, tmp_path / "targets.npy")
+    found = previous_targets(model, sentences, tmp_path / "targets.npy")
     rows = np.random.default_rng(0).permutation(len(sentences))
     np.testing.assert_array_equal(found[rows], model.encode([sentences[row] for row in rows]))
 
@@ -359,7 +368,7 @@ def test_the_targets_of_the_generation_before_are_its_embeddings(folders, senten
 def test_a_shard_of_another_width_is_named(folders, tmp_path):
     shards = copied_shards(folders, tmp_path, np.zeros((150, 31)))
     with pytest.raises(InputError, match=r"00001\.npy: .*32.*31"):
-        train.teacher_targets(shards, shards, 2, 300)
+        teacher_targets(shards, shards, 2, 300)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json", HASHES])
@@ -385,7 +394,7 @@ def test_shards_of_two_teachers_are_not_mixed(folders, tmp_path):
     about = shards / "00001.json"
     about.write_text(json.dumps(json.loads(about.read_text(encoding="utf-8")) | {"teacher_sha256": "another"}))
     with pytest.raises(InputError, match=r"00001\.npy.*teacher"):
-        train.teacher_targets(shards, shards, 2, 300)
+        teacher_targets(shards, shards, 2, 300)
 
 
 @pytest.mark.parametrize("dimensions", [None, 64])
@@ -396,7 +405,7 @@ def test_the_teachers_targets_are_read_by_the_batch_and_never_held(tmp_path, dim
     tracemalloc.start()
     try:
         shards = tmp_path / "sentences"
-        found = train.teacher_targets(shards, shards, 12, 12 * 4096, dimensions)
+        found = teacher_targets(shards, shards, 12, 12 * 4096, dimensions)
         batches = [np.arange(start, start + 1024) for start in range(0, 12 * 4096, 1024)]
         means = [found[rows].mean(axis=0, dtype=np.float64) for rows in batches]
         peak = tracemalloc.get_traced_memory()[1]
