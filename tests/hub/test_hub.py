@@ -106,7 +106,7 @@ OTHER = "f" * 40
 
 def run_script(name: str, environment: dict, *options) -> subprocess.CompletedProcess:
     command = [sys.executable, REPOSITORY / "scripts" / f"{name}.py", *options]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, encoding="utf-8", check=False)
 
 
 @pytest.mark.parametrize("which", ["other_commit", "other_files"])
@@ -134,11 +134,11 @@ def test_texts_of_another_commit_are_not_streamed(root, tmp_path):
     command = [sys.executable, "-c", code]
     with serving(root, tmp_path / "cache") as (server, hub):
         environment = os.environ | hub | {"PYTHONPATH": str(REPOSITORY / "scripts")}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
         assert done.stdout == "3\n"
         server.other_files = OTHER
         fresh = environment | {"HF_HOME": str(tmp_path / "fresh")}
-        done = subprocess.run(command, env=fresh, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=fresh, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 1 and OTHER in done.stderr
 
 
@@ -176,7 +176,11 @@ def test_a_file_that_is_not_what_its_hash_promises_is_refused(root, tmp_path):
     command = [sys.executable, REPOSITORY / "scripts" / "fetch.py", "--source", f"hub:made/teacher@{COMMIT}"]
     with serving(root, tmp_path / "cache", honest=False) as (_, hub):
         done = subprocess.run(
-            [*command, "--output", tmp_path / "out"], env=os.environ | hub, capture_output=True, text=True, check=False
+            [*command, "--output", tmp_path / "out"],
+            env=os.environ | hub,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
         )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

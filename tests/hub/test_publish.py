@@ -17,7 +17,7 @@ SETTINGS = {"m": {"scored_as": "m", "quantized": "pretrained", "most_lost": 0.1}
 
 def git(checkout, *arguments):
     command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, cwd=checkout, capture_output=True, encoding="utf-8", check=True).stdout.strip()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def publish(checkout, hub, *options):
     command = [sys.executable, "scripts/publish.py", "--releases", run / "release" / "m", "--tasks", "STS12", "STS13"]
     command += ["--summary", run / "summary.json", "--config", run / "config.yaml", "--settings", json.dumps(SETTINGS)]
     return subprocess.run(
-        [*command, *options], cwd=checkout, env=hub, capture_output=True, text=True, check=False, timeout=120
+        [*command, *options], cwd=checkout, env=hub, capture_output=True, encoding="utf-8", check=False, timeout=120
     )
 
 

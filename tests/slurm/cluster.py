@@ -101,7 +101,9 @@ def cluster() -> Iterator[None]:
         subprocess.run(["slurmctld"], check=True, stderr=subprocess.DEVNULL)
         subprocess.run(["slurmd"], check=True, stderr=subprocess.DEVNULL)
         for _ in range(60):
-            if subprocess.run(["sinfo", "-h", "-o", "%t"], capture_output=True, text=True).stdout.startswith("idle"):
+            if subprocess.run(["sinfo", "-h", "-o", "%t"], capture_output=True, encoding="utf-8").stdout.startswith(
+                "idle"
+            ):
                 break
             time.sleep(1)
         else:

@@ -47,7 +47,7 @@ def slurm_command(checkout: Path, config: dict, shims: Path, *arguments: str) ->
 
 def jobs() -> list[dict]:
     """What Slurm knows of each job: the rule, its state, partition, times and memory."""
-    text = subprocess.run(["scontrol", "show", "job", "-o"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(["scontrol", "show", "job", "-o"], capture_output=True, encoding="utf-8", check=True).stdout
     found = []
     for line in text.splitlines():
         fields = dict(re.findall(r"(\w+)=(\S*)", line))

@@ -63,7 +63,7 @@ run(main)
         env=os.environ | {"WORKFLOW_PID": str(workflow.pid)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert job.stdout.readline() == "half\n"
     workflow.kill()

@@ -13,7 +13,7 @@ def other_job(folder):
     """Another process that takes a device and keeps it; the device's number, and the process."""
     code = "import sys; from pathlib import Path; from lib.job.device import take_free"
     code += "; print(take_free(['a', 'b'], Path(sys.argv[1])), flush=True); sys.stdin.read()"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
     job = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=SCRIPTS, **pipes)
     return job.stdout.readline().strip(), job
 

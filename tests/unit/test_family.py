@@ -41,7 +41,7 @@ def test_the_plan_is_known_without_a_heavy_library():
     """Each Snakemake process, also that of a job, imports it."""
     code = "import sys, lib.plan.config, lib.plan.family; print(*sys.modules)"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=REPOSITORY / "scripts", capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=REPOSITORY / "scripts", capture_output=True, encoding="utf-8", check=True)
     assert not {"torch", "mteb", "snakemake", "numpy", "polars"} & set(done.stdout.split())
 
 

@@ -75,7 +75,9 @@ def test_two_processes_that_make_the_same_target_do_not_mix(tmp_path):
     code += "input()"
     scripts = Path(__file__).parents[2] / "scripts"
     command = [sys.executable, "-c", code, tmp_path / "file"]
-    with subprocess.Popen(command, cwd=scripts, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        command, cwd=scripts, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as other:
         assert other.stdout.readline() == "half\n"
         with pytest.raises(RuntimeError, match="stop"), replacing(tmp_path / "file") as temporary:
             temporary.write_text("half")
@@ -163,7 +165,7 @@ def test_a_file_that_is_no_json_is_named(tmp_path, content):
 def test_a_folder_is_claimed_by_one_process_until_its_end(tmp_path):
     code = "import sys; from pathlib import Path; from lib.job.files import claim; held = claim(Path(sys.argv[1]))"
     code += "; print('has it', flush=True); sys.stdin.read()"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
     scripts = Path(command_line.__file__).parents[2]
     first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], cwd=scripts, **pipes)
     assert first.stdout.readline() == "has it\n"

@@ -92,7 +92,7 @@ def folder(request, teacher_folder, sentences, tmp_path_factory):
 def test_a_library_alone_gives_the_models_vectors(folder, tmp_path, library):
     code, file = FRAME % LOADERS[library], tmp_path / "found.npz"
     command = [sys.executable, "-c", code, str(folder), str(file), json.dumps(TEXTS)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     model = load_static_model(folder)
     assert not model.embedding[[model.unk_token_id, model.tokenizer.token_to_id("[PAD]")]].any()

@@ -135,7 +135,7 @@ assert np.concatenate(embeddings).any(axis=1).all()
 
 def test_a_batch_that_does_not_fit_into_memory_is_tried_again_at_half_the_size(teacher_folder, precision):
     command = [sys.executable, "-c", FORCED.format(precision == "bfloat16") + OUT_OF_MEMORY, str(teacher_folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(embed.__file__).parent)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=Path(embed.__file__).parent)
     assert ended.returncode == 0, ended.stderr
     tried, halved = re.search(r"out of memory with ([\d,]+) tokens in a batch; on with ([\d,]+)", ended.stderr).groups()
     assert int(halved.replace(",", "")) == int(tried.replace(",", "")) // 2

@@ -143,7 +143,7 @@ def test_a_browser_shows_the_table_within_its_width(finished, tmp_path, width):
     (tmp_path / "report.html").write_text(page)
     browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
     browser += ["--virtual-time-budget=8000", "--dump-dom", (tmp_path / "report.html").as_uri()]
-    shown = subprocess.run(browser, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(browser, capture_output=True, encoding="utf-8", check=True).stdout
     title = re.search("<title>(.*?)</title>", shown)[1]
     for row in json.loads((checkout / "results" / RUN / "summary.json").read_text(encoding="utf-8"))["averages"]:
         assert f"{row['Avg']:.2f}" in title

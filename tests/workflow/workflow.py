@@ -97,7 +97,7 @@ def command(checkout: Path, *arguments: str, config: dict | None = None, hub: di
     # no activated environment, and a home in which nothing can be written; Snakemake has to have a cache
     homeless = {"PATH": os.defpath, "HOME": os.devnull, "XDG_CACHE_HOME": str(checkout.parent / "cache")}
     environment = os.environ | homeless | hub
-    return {"args": parts, "cwd": checkout, "env": environment, "text": True}
+    return {"args": parts, "cwd": checkout, "env": environment, "encoding": "utf-8"}
 
 
 def snakemake(
