@@ -16,8 +16,9 @@ from lib.job.command import InputError
 from lib.job.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
 from lib.plan.config import check_config, folder_of, read_config
-from lib.plan.family import FILES, MODEL_FILES, TRAINED_FILES, Family, trained_stage
+from lib.plan.family import Family, trained_stage
 from lib.plan.sources import parse_source
+from lib.plan.stage_files import FILES, MODEL_FILES, TRAINED_FILES
 
 # folders that this Snakemake works on
 CLAIMS = []

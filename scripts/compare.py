@@ -11,7 +11,7 @@ from lib.differences import difference
 from lib.job.command import InputError, run
 from lib.job.files import read_json, replacing
 from lib.page import markdown_page
-from summary import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
+from lib.summary_tables import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:

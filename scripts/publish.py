@@ -6,11 +6,12 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
+from lib.gate import averages_of, check_loss
 from lib.job.command import InputError, first_line, run
 from lib.job.files import read_json, sha256, write_json
 from lib.job.progress import say
-from release import MODEL_FILES, ONNX_FILES, averages_of, check_loss
-from run_config import commit
+from lib.job.provenance import commit
+from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 
 HEADER = "# commit: "  # of the file that run_config.py writes
 EXPECTED = ["README.md", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.values())]

@@ -9,17 +9,17 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from markupsafe import Markup
 
+from lib.gate import averages_of, check_loss
 from lib.job.command import InputError, run
 from lib.job.files import check_hashes, read_json, replacing, sha256
+from lib.job.provenance import commit
 from lib.page import filled, in_markdown, table
 from lib.plan.sources import parse_source
+from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
-from lib.results import CATEGORIES, SPEED_HEADER, speed_lines, speed_text
-from run_config import commit
+from lib.summary_tables import SPEED_HEADER, speed_lines, speed_text
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
-MODEL_FILES = ["model.safetensors", "tokenizer.json", "config.json"]
-ONNX_FILES = {"float32": "model.onnx", "int8": "model_quantized.onnx"}
 METRICS = {"STS": "cosine_spearman", "Classification": "accuracy", "PairClassification": "max_ap"}
 TEXT = """\
 # {{ name }}
@@ -82,32 +82,6 @@ CLUSTERED_LOADERS = (
     "Its tokens share {clusters} vectors, each token with a weight of its own. This folder is int8; `float32` and "
     "`float16` hold the same model. model2vec alone loads them: sentence-transformers knows no shared vectors."
 )
-
-
-def averages_of(summary: dict, model: str, stage: str) -> dict:
-    """The summary's means of a model's stage.
-
-    Raises:
-        InputError: it has none.
-    """
-    for row in summary["averages"]:
-        if (row["model"], row["stage"]) == (model, stage):
-            return row
-    raise InputError(f"release of {model}: expected scores of the stage {stage} in the summary, found none")
-
-
-def check_loss(name: str, before: dict, after: dict, gate: float) -> None:
-    """Compare the category means of an int8 model with those of what it was made of.
-
-    Raises:
-        InputError: one is lower by more than ``gate``.
-    """
-    for category in CATEGORIES:
-        if category in before and before[category] - after[category] > gate:
-            raise InputError(
-                f"release of {name}: int8 has {after[category]:.2f} in {category}, {before['stage']} has "
-                f"{before[category]:.2f}: expected a loss of at most {gate}; release.most_lost allows more"
-            )
 
 
 def eval_results(name: str, rows: list[dict]) -> Iterator[EvalResult]:

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 import torch
 
-from evaluate import load_embedder
+from lib.embedder import Embedder, load_embedder
 from lib.job.command import first_line, run
 from lib.job.files import check_hashes, write_json
 from lib.job.progress import progress, say
@@ -31,8 +31,6 @@ TEXTS = 8192
 SENTENCES_IN_LONG_TEXT = 20
 CALLS = 100  # of one sentence each
 SENTENCES_WHEN_LOADED = 32
-
-Embedder = Callable[[list[str]], np.ndarray]
 
 
 def use_threads(count: int) -> None:

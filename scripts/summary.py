@@ -9,34 +9,24 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
-from lib.differences import LEAST_TASKS
 from lib.job.command import run
 from lib.job.files import read_json, replacing, write_json
 from lib.model_folder import weights_size
 from lib.page import html_page, markdown_page
-from lib.results import (
-    CATEGORIES,
+from lib.results import CATEGORIES, averages, categories_of, fastest, read_results
+from lib.summary_tables import (
+    DIFFERENCES,
+    DIFFERENCES_HEADER,
     SPEED_HEADER,
-    averages,
-    categories_of,
-    fastest,
+    cell,
+    difference_lines,
     rate_text,
-    read_results,
     speed_lines,
     speed_text,
 )
 from lib.task_data import read_splits
 
-DIFFERENCES_HEADER = ["This", "Against", "Avg", "95 % interval", "Over tasks", "Stands", *CATEGORIES]
-DIFFERENCES = (
-    "How much better the first is than the second: an int8 model, a stage or a baseline. A star: the 95 % interval of "
-    "a paired bootstrap over the items of these tasks (in classification, over mteb's ten training samples) is on one "
-    "side of zero. The difference of Avg stands, «yes», where its interval is on one side of zero also when the tasks "
-    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others. A dash over "
-    f"tasks: a category of fewer than {LEAST_TASKS} tasks says too little of others of its kind."
-)
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
@@ -51,11 +41,6 @@ VERSIONED = ["model2vec", "mteb", "numpy", "scikit-learn", "snakemake", "tokeniz
 def test_items(path: Path) -> int:
     """The number of test items in a task's data: pairs or texts, of all subsets."""
     return sum(table.num_rows for (_, split), table in read_splits(path).items() if split == "test")
-
-
-def cell(value: float | None, digits: int = 2) -> str:
-    """A number as the table shows it; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[list[str]]:
@@ -109,29 +94,6 @@ def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) ->
             whose = "ours, int8" if stage == "int8" else "baseline"
             shown = "not measured" if speed is None else rate_text(speed)
             lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
-    return lines
-
-
-def interval_text(low: Any, high: Any) -> str:
-    """An interval as the table shows it, of numbers or of a CSV's texts; a dash where there is none."""
-    return "–" if low in (None, "") else f"{float(low):+.2f} to {float(high):+.2f}"
-
-
-def difference_lines(rows: list[dict]) -> list[list[str]]:
-    """For each pair: the differences of the means, a star where one is more than chance, and whether Avg's stands."""
-    pairs: dict[tuple, dict[str, dict]] = {}
-    for row in rows:
-        names = (f"{row['model']}, {row['stage']}", f"{row['against_model']}, {row['against_stage']}")
-        pairs.setdefault(names, {})[row["of"]] = row
-    lines = []
-    for names, found in pairs.items():
-        shown = {
-            key: f"{float(row['difference']):+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in found.items()
-        }
-        avg = found["Avg"]
-        interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
-        means = [shown.get(category, "–") for category in CATEGORIES]
-        lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])
     return lines
 
 

@@ -10,7 +10,7 @@ from lib.job.files import read_json, replacing
 from lib.job.progress import say
 from lib.page import markdown_page
 from lib.results import CATEGORIES, average, categories_of, read_result
-from summary import cell
+from lib.summary_tables import cell
 
 ERROR = re.compile(r"\S+\.py: (error: |interrupted)|[\w.]+(Error|Exception)\b")
 

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 import compare
 import evaluate
 import prepare_task
+from lib import embedder
 from lib.job.command import InputError
 from lib.job.files import HASHES, write_json
 from lib.plan.tasks import BENCHMARK
@@ -214,23 +215,23 @@ def test_a_repeated_text_is_embedded_once_and_answered_everywhere():
 
 @pytest.mark.usefixtures("precision")
 def test_a_transformer_is_loaded_by_sentence_transformers(teacher_folder):
-    vectors = evaluate.load_embedder(teacher_folder, "cpu")(["the old boat", "a quiet farm"])
+    vectors = embedder.load_embedder(teacher_folder, "cpu")(["the old boat", "a quiet farm"])
     assert vectors.shape == (2, 32)
 
 
 def test_a_transformers_progress_is_ours_and_its_vectors_are_in_the_texts_order(
     teacher_folder, sentences, monkeypatch, capfd, precision
 ):
-    monkeypatch.setattr(evaluate, "TEXTS_AT_ONCE", 128)
-    vectors = evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    monkeypatch.setattr(embedder, "TEXTS_AT_ONCE", 128)
+    vectors = embedder.load_embedder(teacher_folder, "cpu")(sentences)
     assert "400 texts in " in capfd.readouterr().err
     expected = SentenceTransformer(str(teacher_folder), device="cpu").encode(sentences, batch_size=64)
     np.testing.assert_allclose(vectors, expected, atol={"float32": 1e-5, "bfloat16": 0.1}[precision])
 
 
 def test_a_transformer_in_bfloat16_is_pooled_in_float32(teacher_folder, sentences, monkeypatch):
-    monkeypatch.setattr(evaluate, "has_fast_bfloat16", lambda device: True)
-    vectors = evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    monkeypatch.setattr(embedder, "has_fast_bfloat16", lambda device: True)
+    vectors = embedder.load_embedder(teacher_folder, "cpu")(sentences)
     expected = SentenceTransformer(str(teacher_folder), device="cpu").encode(sentences)
     assert vectors.dtype == np.float32
     cosines = (vectors * expected).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
@@ -241,13 +242,13 @@ def test_a_transformer_in_bfloat16_is_pooled_in_float32(teacher_folder, sentence
 
 @pytest.mark.usefixtures("precision")
 def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd):
-    evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    embedder.load_embedder(teacher_folder, "cpu")(sentences)
     assert "\r" not in capfd.readouterr().err
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
-        evaluate.load_embedder(tmp_path, "cpu")
+        embedder.load_embedder(tmp_path, "cpu")
 
 
 def test_data_is_read_back_with_columns_that_are_lists(tmp_path):

@@ -24,8 +24,9 @@ import release
 import summary
 from derive import cluster
 from lib.job.command import InputError
-from lib.results import fastest, speed_lines, speed_text
+from lib.results import fastest
 from lib.static_model import load_static_model, save_static_model
+from lib.summary_tables import speed_lines, speed_text
 
 RATES = {"m/int8": {"short": 31234.5, "long": 1500.0}, "other/baseline": {"short": 210.4, "long": 20.0}}
 SPEED = {
