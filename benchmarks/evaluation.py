@@ -17,7 +17,8 @@ from mteb.models import SentenceTransformerEncoderWrapper
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from evaluate import Encoder, load_embedder, score
+from evaluate import Encoder, score
+from lib.embedder import load_embedder
 from lib.job.command import InputError, run
 from lib.job.files import read_json
 from lib.task_data import read_splits

@@ -4,7 +4,6 @@ Vectors that tokens share, and the tokens' weights, are trained on the teacher's
 """
 
 import argparse
-import importlib.metadata
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,13 +16,13 @@ from lib.job.command import InputError, run
 from lib.job.device import device_name
 from lib.job.files import sha256, write_json
 from lib.job.progress import say
+from lib.job.provenance import versions
 from lib.shards import read_sample
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from lib.targets import teacher_targets
 from lib.training import add_options, set_up, train
 
 KMEANS_ROUNDS = 30
-LIBRARIES = ["model2vec", "numpy", "scikit-learn", "torch"]
 
 
 def covariance(model: StaticModel, sentences: list[str]) -> np.ndarray:
@@ -141,7 +140,7 @@ def main(argv: list[str]) -> None:
         "training": training,
         "from_sha256": sha256(args.model / "model.safetensors"),
         "model_sha256": sha256(args.output / "model.safetensors"),
-        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "versions": versions("model2vec", "numpy", "scikit-learn", "torch"),
     }
     write_json(args.output / "derivation.json", report)
 

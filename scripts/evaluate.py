@@ -7,7 +7,6 @@ or to which a task was added, scores only what it lacks.
 import argparse
 import glob
 import hashlib
-import importlib.metadata
 import json
 import shutil
 import sys
@@ -21,7 +20,6 @@ from typing import Any
 import mteb
 import numpy as np
 import polars
-import torch
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.models.abs_encoder import AbsEncoder
@@ -30,9 +28,10 @@ from torch.utils.data import DataLoader
 
 from lib.embedder import Embedder, load_embedder
 from lib.job.command import InputError, run
-from lib.job.device import job_device
+from lib.job.device import add_device_arguments, job_device
 from lib.job.files import check_hashes, remove, replacing, sha256, write_json
 from lib.job.progress import progress, say
+from lib.job.provenance import versions
 from lib.resample import average_precision, mean, resampled, spearman
 from lib.static_model import REPORTS
 from lib.tasks import load_task
@@ -71,7 +70,7 @@ def code_hash() -> str:
     here = Path(__file__).parent
     modules = [Path(file) for file in (getattr(module, "__file__", None) for module in sys.modules.values()) if file]
     own = content_hash([Path(__file__), *sorted(path for path in modules if path.parent == here / "lib")])
-    return own + "".join(importlib.metadata.version(name) for name in LIBRARIES)
+    return own + "".join(versions(*LIBRARIES).values())
 
 
 def is_whole(kept: Path) -> bool:
@@ -170,15 +169,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--revision", required=True, help="the stage, written as mteb's model revision")
     parser.add_argument("--tasks", type=Path, nargs="+", required=True, help="the tasks' data, files of their names")
     parser.add_argument("--custom", type=json.loads, default={}, help="JSON: the types of custom tasks, by name")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
-    parser.add_argument("--threads", type=int, default=1)
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, required=True, help="of the bootstrap")
     parser.add_argument("--kept", type=Path, required=True, help="the folder of scores that were had before")
     parser.add_argument("--resampled", type=Path, required=True, help="the parquet of resampled scores to write")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write <task>.json files into")
     args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    device = job_device(args.gpu)
+    device = job_device(args)
     if args.revision != "baseline":
         check_hashes(args.model)
     follows = [model_hash(args.model), code_hash(), args.name, args.revision]

@@ -5,7 +5,6 @@ cannot be measured is left out, and why is kept: a run does not wait for it.
 """
 
 import argparse
-import importlib.metadata
 import multiprocessing
 import os
 import platform
@@ -23,6 +22,7 @@ from lib.embedder import Embedder, load_embedder
 from lib.job.command import first_line, run
 from lib.job.files import check_hashes, write_json
 from lib.job.progress import progress, say
+from lib.job.provenance import versions
 from lib.shards import read_sentences
 
 ROUNDS = 5
@@ -180,8 +180,8 @@ def main(argv: list[str]) -> None:
     failed: dict[str, str] = {}
     loaded = loading(folders, sentences, failed)
     rows = measure(folders, sentences, args.threads, failed)
-    versions = {name: importlib.metadata.version(name) for name in ("model2vec", "tokenizers", "numpy", "torch")}
-    about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS, "versions": versions}
+    about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS}
+    about["versions"] = versions("model2vec", "tokenizers", "numpy", "torch")
     write_json(args.output, about | {"threads": args.threads, "loading": loaded, "rows": rows, "failed": failed})
 
 

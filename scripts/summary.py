@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import importlib.metadata
 import io
 import json
 import platform
@@ -12,6 +11,7 @@ from statistics import fmean, stdev
 
 from lib.job.command import run
 from lib.job.files import read_json, replacing, write_json
+from lib.job.provenance import versions
 from lib.model_folder import weights_size
 from lib.page import html_page, markdown_page
 from lib.results import CATEGORIES, averages, categories_of, fastest, read_results
@@ -196,10 +196,10 @@ def main(argv: list[str]) -> None:
     writer.writerows(row | {"score": f"{row['score']:.4f}", "seconds": f"{row['seconds']:.2f}"} for row in rows)
     with replacing(args.csv) as temporary:
         temporary.write_text(table.getvalue(), encoding="utf-8")
-    versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
     speeds = {name: row["texts_per_second"] for name, row in fastest(speed["rows"]).items()}
     content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds}
-    write_json(args.json, content | {"rows": rows, "versions": versions})
+    content |= {"rows": rows, "versions": versions(*VERSIONED) | {"python": platform.python_version()}}
+    write_json(args.json, content)
     sections = page(rows, means, differences, sizes, speed, settings)
     for path, text in [(args.markdown, markdown_page(sections)), (args.html, html_page(sections))]:
         with replacing(path) as temporary:
