@@ -84,7 +84,7 @@ def script(name):
 
 
 def library(name):
-    """The modules of scripts/lib, and other scripts, that a script imports, itself or through another of them.
+    """The modules of scripts/lib that a script imports, itself or through another of them, and the templates they name.
 
     Those of scripts/lib/job change no number, and none of them reruns a rule.
     """
@@ -92,7 +92,9 @@ def library(name):
     finder.run_script(script(name))
     files = [Path(module.__file__) for key, module in finder.modules.items() if key != "__main__" and module.__file__]
     science = [file for file in files if file.is_relative_to(SCRIPTS) and not file.is_relative_to(SCRIPTS / "lib/job")]
-    return sorted(here(file) for file in science if file.name != "__init__.py")
+    code = "".join(file.read_text(encoding="utf-8") for file in [SCRIPTS / f"{name}.py", *science])
+    templates = [file for file in (SCRIPTS / "templates").iterdir() if file.name in code]
+    return sorted(here(file) for file in [*science, *templates] if file.name != "__init__.py")
 
 
 def options(**values):

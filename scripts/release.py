@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from markupsafe import Markup
 
 from lib.gate import averages_of, check_loss
 from lib.job.command import InputError, run
 from lib.job.files import check_hashes, read_json, replacing, sha256
 from lib.job.provenance import commit
-from lib.page import filled, in_markdown, table
+from lib.page import render, table
 from lib.plan.sources import parse_source
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
@@ -21,67 +20,6 @@ from lib.summary_tables import SPEED_HEADER, speed_lines, speed_text
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
 METRICS = {"STS": "cosine_spearman", "Classification": "accuracy", "PairClassification": "max_ap"}
-TEXT = """\
-# {{ name }}
-
-A static embedding model of {{ dimensions }} dimensions: each token is looked up in a table, and a sentence is the mean
-of its tokens. It was {{ origin }}distilled from <code>{{ teacher }}</code>, trained on {{ sentences }} sentences of
-{{ corpus }} with the seed {{ seed }}, and taken at the stage {{ stage }}. The pipeline's commit: {{ commit }}.
-
-```python
-{{ usage }}
-embeddings = model.encode(["It looks each token up in a table.", "And averages."])
-```
-
-{{ loaders }} A text without a known token, the empty text among them, has the zero vector; texts are cut after
-{{ max_tokens }} tokens. The tokens' order does not count, so neither does who bit whom.
-
-The folder `onnx` has the same model for ONNX Runtime, float32 and, as `model_quantized.onnx`, int8:
-
-```python
-import numpy as np
-from onnxruntime import InferenceSession
-from tokenizers import Tokenizer
-
-session = InferenceSession("path/to/{{ name }}/onnx/model.onnx")
-tokenizer = Tokenizer.from_file("path/to/{{ name }}/tokenizer.json")
-tokenizer.enable_truncation({{ max_tokens }})
-tokenizer.enable_padding()
-texts = tokenizer.encode_batch(["It looks each token up in a table.", "And averages."], add_special_tokens=False)
-ids = np.array([text.ids for text in texts], dtype=np.int64)
-mask = np.array([text.attention_mask for text in texts], dtype=np.int64)
-(embeddings,) = session.run(None, {"input_ids": ids, "attention_mask": mask})
-```
-
-## Scores
-
-{{ about }} Avg is the mean of the category means.
-
-{{ averages }}
-
-## Speed
-
-{{ speed_text }}
-
-{{ speeds }}
-
-## int8
-
-The weights as they were trained, float32, and what was made of them; the cosine of a sentence's vector to that of
-float32, over {{ measured }} sentences:
-
-{{ precisions }}
-
-{{ tasks }}
-"""
-LOADERS = (
-    "The folders `float16` and `int8` hold the same model at half and a quarter of the size. sentence-transformers "
-    "loads float32 and float16, as `SentenceTransformer(folder)`, no int8; in float16 it divides a zero vector by 0."
-)
-CLUSTERED_LOADERS = (
-    "Its tokens share {clusters} vectors, each token with a weight of its own. This folder is int8; `float32` and "
-    "`float16` hold the same model. model2vec alone loads them: sentence-transformers knows no shared vectors."
-)
 
 
 def eval_results(name: str, rows: list[dict]) -> Iterator[EvalResult]:
@@ -127,10 +65,6 @@ def model_card(
     for precision, report in measured:
         cosines = [f"{1 - report[key]:.6f}" for key in ("cosine_change_mean", "cosine_change_max")]
         precisions.append([precision, f"{report['bytes']:,}", *cosines])
-    usage = ["from model2vec import StaticModel", "", f'model = StaticModel.from_pretrained("path/to/{name}")']
-    if not clusters:
-        usage[-1] += "  # float32"
-        usage += [f'model = StaticModel.from_pretrained("path/to/{name}", subfolder="int8")  # a quarter of the size']
     sources = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
     on_hub = [source.name for source in sources[:1] if source.kind == "hub"]
     datasets = list(dict.fromkeys(source.name for source in sources[1:] if source.kind == "hub"))
@@ -145,16 +79,14 @@ def model_card(
         datasets=datasets or None,
         eval_results=list(eval_results(name, summary["rows"])),
     )
-    text = filled(
-        TEXT,
+    text = render(
+        "card.md.jinja",
         name=name,
         dimensions=settings["dimensions"],
-        origin=Markup(
-            f"derived from {' and that from '.join(settings['from'])}, which was " if settings["from"] else ""
-        ),
+        sources=settings["from"],
         teacher=settings["teacher"],
         sentences=f"{settings['sentences']:,}",
-        corpus=Markup(" and ".join(f"<code>{in_markdown(source)}</code>" for source in settings["corpus"])),
+        corpus=settings["corpus"],
         seed=settings["seed"],
         stage=settings["stage"],
         commit=commit(),
@@ -162,8 +94,7 @@ def model_card(
         speeds=table(
             SPEED_HEADER, speed_lines(speed, [f"{name}/int8", *(f"{n}/baseline" for n in settings["baselines"])])
         ),
-        usage=Markup("\n".join(usage)),
-        loaders=Markup(CLUSTERED_LOADERS.format(clusters=f"{clusters:,}") if clusters else LOADERS),
+        clusters=f"{clusters:,}" if clusters else None,
         max_tokens=max_tokens,
         about=settings["about"],
         averages=table(["Model", "Stage", *categories], averages),

@@ -13,7 +13,7 @@ from lib.job.command import run
 from lib.job.files import read_json, replacing, write_json
 from lib.job.provenance import versions
 from lib.model_folder import weights_size
-from lib.page import html_page, markdown_page
+from lib.page import markdown_page, render
 from lib.results import CATEGORIES, averages, categories_of, fastest, read_results
 from lib.summary_tables import (
     DIFFERENCES,
@@ -201,7 +201,10 @@ def main(argv: list[str]) -> None:
     content |= {"rows": rows, "versions": versions(*VERSIONED) | {"python": platform.python_version()}}
     write_json(args.json, content)
     sections = page(rows, means, differences, sizes, speed, settings)
-    for path, text in [(args.markdown, markdown_page(sections)), (args.html, html_page(sections))]:
+    for path, text in [
+        (args.markdown, markdown_page(sections)),
+        (args.html, render("page.html.jinja", sections=sections)),
+    ]:
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
