@@ -29,9 +29,8 @@ def ours(model: Path, data: Path) -> float:
     """The main score by `evaluate.score`, with its bootstrap."""
     encoder = Encoder(load_embedder(model, "cpu"), "model", "stage")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "score.json"
-        score(load_task(data.stem, data, None), encoder, path, seed=42)
-        result = read_json(path)["scores"]["test"]
+        score(load_task(data.stem, data, None), encoder, Path(folder) / "score", {"seed": 42})
+        result = read_json(Path(folder) / "score" / "result.json")["scores"]["test"]
     return sum(subset["main_score"] for subset in result) / len(result)
 
 

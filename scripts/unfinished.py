@@ -47,12 +47,12 @@ def main(argv: list[str]) -> None:
     categories = categories_of(args.tasks, args.custom)
     lines, lacking = [], []
     for name in args.scored:
-        scores = args.results / "mteb" / "results" / name
-        report = args.results / "mteb" / "kept" / name / "failed.json"
+        scores, cache = (args.results / "mteb" / folder / name for folder in ("results", "cache"))
+        report = cache / "failed.json"
         fresh = report.exists() and report.stat().st_mtime >= since
-        failed = read_json(report) if fresh else {"failed": {}, "kept": {}}
-        files = {task: args.results / "mteb" / "kept" / name / kept for task, kept in failed["kept"].items()}
-        files = {task: scores / f"{task}.json" for task in args.tasks} | files
+        failed = read_json(report) if fresh else {}
+        files = {task: cache / task / "result.json" if fresh else scores / f"{task}.json" for task in args.tasks}
+        files = {task: path for task, path in files.items() if task not in failed}
         model, stage = name.split("/")
         rows = [read_result(path, categories, model, stage, task) for task, path in files.items() if path.exists()]
         missing = [task for task in args.tasks if task not in {row["task"] for row in rows}]
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
         if name in cause:
             job, error, log = cause[name]
             why = f"not scored: {job}: {error}"
-        lacking += [[model, stage, task, failed["failed"].get(task, why), log] for task in missing]
+        lacking += [[model, stage, task, failed.get(task, why), log] for task in missing]
         whole = [row for row in rows if row["category"] not in {categories[task] for task in missing}]
         means = average(whole) if whole else {}
         if missing:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 CRATE = "ro-crate-metadata.json"
 # what is made while a run goes on, or made after it when asked for
-NOT_DESCRIBED = {"logs", "benchmarks", "kept", "against", CRATE, "report.html", "published.json", "unfinished.md"}
+NOT_DESCRIBED = {"logs", "benchmarks", "kept", "cache", "against"}
+NOT_DESCRIBED |= {CRATE, "report.html", "published.json", "unfinished.md"}
 
 
 def described_files(folder: Path) -> list[Path]:
