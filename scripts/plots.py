@@ -1,7 +1,6 @@
 """Draw a run's plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
 
 import argparse
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy.stats import spearmanr
 
+from lib.differences import read_differences
 from lib.job.command import run
 from lib.job.files import read_json, replacing
 from lib.results import CATEGORIES
@@ -124,7 +124,7 @@ def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, 
 def intervals(axis: Axes, rows: list[dict], places: list[float], **look: Any) -> None:
     """Draw differences as points on lines, their 95 % intervals as bars; hollow where an interval holds zero."""
     for row, place in zip(rows, places, strict=True):
-        low, value, high = (float(row[key]) for key in ("low", "difference", "high"))
+        low, value, high = (row[key] for key in ("low", "difference", "high"))
         fill = "none" if row["stands"] == "no" else "full"
         axis.errorbar(value, place, xerr=[[value - low], [high - value]], capsize=2, fillstyle=fill, **look)
     axis.axvline(0, color="#666666", linewidth=0.8)
@@ -269,8 +269,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     summary = read_json(args.summary)
     averages, settings = summary["averages"], summary["settings"]
-    with args.differences.open(encoding="utf-8", newline="") as file:
-        differences = list(csv.DictReader(file))
+    differences = read_differences(args.differences)
     curves = {"/".join(path.parts[-3:-1]): read_json(path, ["curve"]) for path in args.trainings}
     draw = {
         "stages": lambda: stages_plot(averages, settings["baselines"], settings["released"]),

@@ -1,14 +1,15 @@
 """Gather every result of a run into one table, as CSV, JSON, Markdown and HTML."""
 
 import argparse
-import csv
-import io
 import json
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
+import polars
+
+from lib.differences import read_differences
 from lib.job.command import run
 from lib.job.files import read_json, replacing, write_json
 from lib.job.provenance import versions
@@ -183,19 +184,15 @@ def main(argv: list[str]) -> None:
     for row in rows:
         row |= {"test_items": items[row["task"]], "seed": settings["training_seeds"].get(row["model"])}
     means = averages(rows)
-    with args.differences.open(encoding="utf-8", newline="") as file:
-        differences = list(csv.DictReader(file))
+    differences = read_differences(args.differences)
     speed = read_json(args.speed, ["rows", "loading", "failed"])
     sizes = {"/".join(path.parts[-3:-1]): path.stat().st_size for path in args.weights}
     for name, folder in zip(settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)
 
-    table = io.StringIO()
-    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row | {"score": f"{row['score']:.4f}", "seconds": f"{row['seconds']:.2f}"} for row in rows)
+    shown = [row | {"score": f"{row['score']:.4f}", "seconds": f"{row['seconds']:.2f}"} for row in rows]
     with replacing(args.csv) as temporary:
-        temporary.write_text(table.getvalue(), encoding="utf-8")
+        polars.DataFrame(shown, infer_schema_length=None).select(COLUMNS).write_csv(temporary)
     speeds = {name: row["texts_per_second"] for name, row in fastest(speed["rows"]).items()}
     content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds}
     content |= {"rows": rows, "versions": versions(*VERSIONED) | {"python": platform.python_version()}}

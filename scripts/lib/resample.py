@@ -61,7 +61,7 @@ def mean(values: np.ndarray) -> Statistic:
 
 
 def resampled(statistic: Statistic, items: int, seed: int | list[int]) -> np.ndarray:
-    """A statistic over items drawn with return, as many as there are.
+    """A statistic over items sampled with replacement, as many as there are.
 
     Args:
         statistic: a function of how often each item was drawn, ``[items]``.
