@@ -44,7 +44,7 @@ def test_items(path: Path) -> int:
     return sum(table.num_rows for (_, split), table in read_splits(path).items() if split == "test")
 
 
-def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[list[str]]:
+def reference_lines(reference: dict, means: list[dict], megabytes: dict) -> list[list[str]]:
     """For each number of the reference: model, number, whose, theirs, ours, the difference, or «not run».
 
     Ours are of the int8 model, and of a baseline of that name what we measured of it.
@@ -52,14 +52,12 @@ def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[lis
     lines = []
     for model, theirs in reference.items():
         own = next((row for row in means if row["model"] == model and row["stage"] in ("int8", "baseline")), {})
-        size = sizes.get(f"{model}/{own.get('stage')}")
-        if size is not None:
-            own = own | {"Size (MB)": size / 1e6}
+        own = own | {"Size (MB)": megabytes.get(f"{model}/{own.get('stage')}")}
         for whose, numbers in theirs.items():
             for key, value in numbers.items():
                 ours = own.get(key)
-                difference = "not run" if ours is None else f"{ours - value:+.2f}"
-                lines.append([model, key, whose, cell(value), "not run" if ours is None else cell(ours), difference])
+                compared = ["not run"] * 2 if ours is None else [cell(ours), f"{ours - value:+.2f}"]
+                lines.append([model, key, whose, cell(value), *compared])
     return lines
 
 
@@ -86,29 +84,28 @@ def over_seeds(means: list[dict], seeds: dict[str, list[str]]) -> Iterator[tuple
         yield name, cells, stage, f"{rows[0]['model']}/{stage}"
 
 
-def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) -> list[list[str]]:
-    """A line for each int8 model and each baseline; ``speeds`` are rows of ``speed.json`` by ``model/stage``."""
+def final_lines(means: list[dict], megabytes: dict, speeds: dict, settings: dict) -> list[list[str]]:
+    """A line for each int8 model and each baseline; sizes, and rows of ``speed.json``, are by ``model/stage``."""
     lines = []
     for name, cells, stage, first in over_seeds(means, settings["seeds"]):
         if stage in ("int8", "baseline"):
-            size, speed = sizes.get(first), speeds.get(first)
             whose = "ours, int8" if stage == "int8" else "baseline"
-            shown = "not measured" if speed is None else rate_text(speed)
-            lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
+            rate = rate_text(speeds[first]) if first in speeds else "not measured"
+            lines.append([name, whose, *cells, cell(megabytes.get(first), 1), rate])
     return lines
 
 
 def page(
-    rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, speed: dict, settings: dict
+    rows: list[dict], means: list[dict], differences: list[dict], megabytes: dict, speed: dict, settings: dict
 ) -> list[dict]:
     """The sections of the summary.
 
     The final models come first, in a table that fits a screen; then their stages, and all details.
     """
-    stages = []
-    for name, cells, stage, first in over_seeds(means, settings["seeds"]):
-        size = sizes.get(first)
-        stages.append([name, stage, *cells, cell(None if size is None else size / 1e6, 1)])
+    stages = [
+        [name, stage, *cells, cell(megabytes.get(first), 1)]
+        for name, cells, stage, first in over_seeds(means, settings["seeds"])
+    ]
     released = ", ".join(f"{stage} of {model}" for model, stage in settings["released"].items())
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     score = {(row["model"], row["stage"], row["task"]): row["score"] for row in rows}
@@ -118,7 +115,7 @@ def page(
             "heading": settings["run"],
             "text": [settings["about"], EXPLANATION],
             "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
-            "lines": final_lines(means, sizes, fastest(speed["rows"]), settings),
+            "lines": final_lines(means, megabytes, fastest(speed["rows"]), settings),
         },
         {
             "heading": "What is more than chance",
@@ -154,7 +151,7 @@ def page(
                 "heading": "Beside the reference",
                 "text": [settings["reference_about"]],
                 "header": ["Model", "Number", "Whose", "Reference", "Ours", "Difference"],
-                "lines": reference_lines(settings["reference"], means, sizes),
+                "lines": reference_lines(settings["reference"], means, megabytes),
             }
         )
     return sections
@@ -197,7 +194,8 @@ def main(argv: list[str]) -> None:
     content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds}
     content |= {"rows": rows, "versions": versions(*VERSIONED) | {"python": platform.python_version()}}
     write_json(args.json, content)
-    sections = page(rows, means, differences, sizes, speed, settings)
+    megabytes = {name: size / 1e6 for name, size in sizes.items()}
+    sections = page(rows, means, differences, megabytes, speed, settings)
     for path, text in [
         (args.markdown, markdown_page(sections)),
         (args.html, render("page.html.jinja", sections=sections)),
