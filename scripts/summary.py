@@ -11,10 +11,10 @@ import polars
 
 from lib.differences import read_differences
 from lib.job.command import run
-from lib.job.files import read_json, replacing, write_json
+from lib.job.files import read_json, replacing, write_json, write_text
 from lib.job.provenance import versions
 from lib.model_folder import weights_size
-from lib.page import markdown_page, render
+from lib.page import Section, markdown_page, render
 from lib.results import CATEGORIES, averages, categories_of, fastest, read_results
 from lib.summary_tables import (
     DIFFERENCES,
@@ -97,7 +97,7 @@ def final_lines(means: list[dict], megabytes: dict, speeds: dict, settings: dict
 
 def page(
     rows: list[dict], means: list[dict], differences: list[dict], megabytes: dict, speed: dict, settings: dict
-) -> list[dict]:
+) -> list[Section]:
     """The sections of the summary.
 
     The final models come first, in a table that fits a screen; then their stages, and all details.
@@ -111,48 +111,38 @@ def page(
     score = {(row["model"], row["stage"], row["task"]): row["score"] for row in rows}
     custom = {name: task for name, task in settings["custom_tasks"].items() if name in tasks}
     sections = [
-        {
-            "heading": settings["run"],
-            "text": [settings["about"], EXPLANATION],
-            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
-            "lines": final_lines(means, megabytes, fastest(speed["rows"]), settings),
-        },
-        {
-            "heading": "What is more than chance",
-            "text": [DIFFERENCES],
-            "header": DIFFERENCES_HEADER,
-            "lines": difference_lines(differences),
-        },
-        {
-            "heading": "Each stage",
-            "text": [f"int8 is the released stage, quantized: {released}."],
-            "header": ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
-            "lines": stages,
-        },
-        {
-            "heading": "Speed and memory",
-            "text": [speed_text(speed)],
-            "header": SPEED_HEADER,
-            "lines": speed_lines(speed),
-        },
-        {
-            "heading": "Each task",
-            "text": [f"{name} ({t['type']}, no part of MTEB): {t['description']}." for name, t in custom.items()],
-            "header": ["Model", "Stage", *tasks],
-            "lines": [
+        Section(
+            settings["run"],
+            [settings["about"], EXPLANATION],
+            ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
+            final_lines(means, megabytes, fastest(speed["rows"]), settings),
+        ),
+        Section("What is more than chance", [DIFFERENCES], DIFFERENCES_HEADER, difference_lines(differences)),
+        Section(
+            "Each stage",
+            [f"int8 is the released stage, quantized: {released}."],
+            ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
+            stages,
+        ),
+        Section("Speed and memory", [speed_text(speed)], SPEED_HEADER, speed_lines(speed)),
+        Section(
+            "Each task",
+            [f"{name} ({t['type']}, no part of MTEB): {t['description']}." for name, t in custom.items()],
+            ["Model", "Stage", *tasks],
+            [
                 [r["model"], r["stage"], *(cell(score.get((r["model"], r["stage"], task))) for task in tasks)]
                 for r in means
             ],
-        },
+        ),
     ]
     if settings["reference"]:
         sections.append(
-            {
-                "heading": "Beside the reference",
-                "text": [settings["reference_about"]],
-                "header": ["Model", "Number", "Whose", "Reference", "Ours", "Difference"],
-                "lines": reference_lines(settings["reference"], means, megabytes),
-            }
+            Section(
+                "Beside the reference",
+                [settings["reference_about"]],
+                ["Model", "Number", "Whose", "Reference", "Ours", "Difference"],
+                reference_lines(settings["reference"], means, megabytes),
+            )
         )
     return sections
 
@@ -196,12 +186,8 @@ def main(argv: list[str]) -> None:
     write_json(args.json, content)
     megabytes = {name: size / 1e6 for name, size in sizes.items()}
     sections = page(rows, means, differences, megabytes, speed, settings)
-    for path, text in [
-        (args.markdown, markdown_page(sections)),
-        (args.html, render("page.html.jinja", sections=sections)),
-    ]:
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_text(args.markdown, markdown_page(sections))
+    write_text(args.html, render("page.html.jinja", sections=sections))
 
 
 if __name__ == "__main__":
