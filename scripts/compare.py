@@ -68,15 +68,15 @@ def differing(before: Path, after: Path) -> list[Section]:
             continue
         ours, theirs = [{task: each[key][task]["score"] for task in alike} for each in (new, old)]
         categories = {task: row["category"] for task, row in alike.items()}
-        found = difference(ours, theirs, resampled[key], old_resampled[key], categories, seeds[0])
+        differences = difference(ours, theirs, resampled[key], old_resampled[key], categories, seeds[0])
         names = {
             "model": key[0],
             "stage": key[1],
             "against_model": key[0],
             "against_stage": f"{key[1]} of {before.name}",
         }
-        rows += [names | row for row in found]
-        for row in [row for row in found if row["of"] in alike]:
+        rows += [names | row for row in differences]
+        for row in [row for row in differences if row["of"] in alike]:
             star = "" if row["stands"] == "no" else "*"
             numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}{star}"]
             tasks.append([", ".join(key), row["of"], *numbers, interval_text(row["low"], row["high"])])

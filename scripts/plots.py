@@ -141,11 +141,11 @@ def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
         if row["against_model"] not in baselines:
             against = row["against_stage"] if row["against_model"] == row["model"] else row["against_model"]
             pairs.setdefault(f"{row['model']}: {row['stage']} − {against}", {})[row["of"]] = row
-    categories = [c for c in MEANS if any(c in found for found in pairs.values())]
+    categories = [c for c in MEANS if any(c in pair for pair in pairs.values())]
     size = (1.8 + 2.4 * len(categories), 1 + 0.32 * len(pairs))
     figure, axes = plt.subplots(1, len(categories), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for i, (axis, category) in enumerate(zip(axes[0], categories, strict=True)):
-        rows = [found[category] for found in pairs.values()]
+        rows = [pair[category] for pair in pairs.values()]
         intervals(axis, rows, list(range(len(rows))), **look(i))
         axis.set_title(category)
     axes[0][0].set_yticks(range(len(pairs)), pairs)
@@ -162,9 +162,9 @@ def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
     tasks = list(dict.fromkeys(row["of"] for row in rows))
     figure, axis = plt.subplots(figsize=(8, 1.6 + (0.2 + 0.13 * len(baselines)) * len(tasks)), layout="constrained")
     for i, baseline in enumerate(baselines):
-        found = [row for row in rows if row["against_model"] == baseline]
-        places = [tasks.index(row["of"]) + 0.7 * ((i + 0.5) / len(baselines) - 0.5) for row in found]
-        intervals(axis, found, places, **look(i))
+        own = [row for row in rows if row["against_model"] == baseline]
+        places = [tasks.index(row["of"]) + 0.7 * ((i + 0.5) / len(baselines) - 0.5) for row in own]
+        intervals(axis, own, places, **look(i))
         axis.plot([], [], linestyle="none", label=baseline, **look(i))
     axis.set_yticks(range(len(tasks)), tasks)
     axis.invert_yaxis()

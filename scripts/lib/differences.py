@@ -46,12 +46,12 @@ def difference(
         if not tasks:
             continue
         drawn = 100 * np.stack([(ours_resampled[task] - theirs_resampled[task]).to_numpy() for task in tasks])
-        found = np.array([ours[task] - theirs[task] for task in tasks])
-        drawn += (found - drawn.mean(axis=1))[:, None]  # a resampled score has a bias of its own
-        rows += [row(task, value, values) for task, value, values in zip(tasks, found, drawn, strict=True)]
+        observed = np.array([ours[task] - theirs[task] for task in tasks])
+        drawn += (observed - drawn.mean(axis=1))[:, None]  # a resampled score has a bias of its own
+        rows += [row(task, value, values) for task, value, values in zip(tasks, observed, drawn, strict=True)]
         picked = random.integers(len(tasks), size=drawn.shape)
         over_tasks = np.take_along_axis(drawn, picked, 0).mean(axis=0) if len(tasks) >= LEAST_TASKS else None
-        means.append((category, found.mean(), drawn.mean(axis=0), over_tasks))
+        means.append((category, observed.mean(), drawn.mean(axis=0), over_tasks))
     rows += [row(*values) for values in means]
     _, value, items, wide = zip(*means, strict=True)
     over_tasks = None if any(each is None for each in wide) else np.mean(wide, axis=0)

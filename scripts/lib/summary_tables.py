@@ -34,9 +34,9 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
         names = (f"{row['model']}, {row['stage']}", f"{row['against_model']}, {row['against_stage']}")
         pairs.setdefault(names, {})[row["of"]] = row
     lines = []
-    for names, found in pairs.items():
-        shown = {key: f"{row['difference']:+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in found.items()}
-        avg = found["Avg"]
+    for names, pair in pairs.items():
+        shown = {key: f"{row['difference']:+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in pair.items()}
+        avg = pair["Avg"]
         interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
         means = [shown.get(category, "–") for category in CATEGORIES]
         lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])
