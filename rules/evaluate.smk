@@ -1,13 +1,13 @@
 # Evaluate: models and baselines -> one of mteb's JSON files for each (model, stage, task).
 #
 # needs  <results>/models/{model}/{stage}/, <sources>/{slug}/ of baselines and custom tasks
-# makes  <sources>/tasks/{task}.arrow                        what one of mteb's tasks scores, downloaded once
-#        <results>/tasks/{task}.arrow                        a custom task's splits
-#        <results>/mteb/results/{model}/{stage}/{task}.json        the score of a stage
-#        <results>/mteb/results/{baseline}/baseline/{task}.json    the score of a baseline
+# makes  <sources>/tasks/{task}.arrow                            what one of mteb's tasks scores, downloaded once
+#        <results>/tasks/{task}.arrow                            a custom task's splits
+#        <results>/mteb/results/{model}/{stage}/{task}.json      the score of a stage
+#        <results>/mteb/results/{baseline}/baseline/{task}.json  the score of a baseline
 #        <results>/mteb/resampled/{model}/{stage}.parquet        a bootstrap of its scores, and of a baseline's
-#        <results>/mteb/cache/{model}/{stage}/{task}/             undeclared: a score, and what it follows from
-#        <results>/mteb/results/{model}/{stage}/model_meta.json    whose they are; so mteb reads the folder as its own
+#        <results>/mteb/cache/{model}/{stage}/{task}/            undeclared: a score, and what it follows from
+#        <results>/mteb/results/{model}/{stage}/model_meta.json  whose they are; so mteb reads the folder as its own
 
 
 rule fetch_task:

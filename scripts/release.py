@@ -3,12 +3,11 @@
 import argparse
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from lib.gate import averages_of, check_loss
+from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, run
 from lib.job.files import check_hashes, read_json, replacing, sha256
 from lib.job.provenance import commit
@@ -16,93 +15,91 @@ from lib.page import render, table
 from lib.plan.sources import parse_source
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
-from lib.summary_tables import SPEED_HEADER, speed_lines, speed_text
+from lib.summary_tables import SPEED_HEADER, cell, speed_lines, speed_text
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
 METRICS = {"STS": "cosine_spearman", "Classification": "accuracy", "PairClassification": "max_ap"}
 
 
-def eval_results(name: str, rows: list[dict]) -> Iterator[EvalResult]:
-    """The int8 model's score on each task, as hubs read it."""
+def metadata(name: str, settings: dict, clustered: bool, rows: list[dict]) -> ModelCardData:
+    """The metadata that model hubs read, with the score of each of the summary's rows."""
+    teacher, *corpus = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
+    datasets = list(dict.fromkeys(source.name for source in corpus if source.kind == "hub"))
+    results = []
     for row in rows:
-        if (row["model"], row["stage"]) != (name, "int8"):
-            continue
         known = row["task"].removesuffix(DEVELOPMENT) in TYPE_OF
-        yield EvalResult(
-            task_type=row["category"],
-            dataset_type=f"{'mteb/' if known else ''}{row['task']}",
-            dataset_name=f"{'MTEB ' if known else ''}{row['task']}",
-            dataset_split="test",
-            dataset_revision=row["dataset_revision"],
-            metric_type=METRICS[row["category"]],
-            metric_value=round(row["score"], 4),
-            metric_name="main score",
+        results.append(
+            EvalResult(
+                task_type=row["category"],
+                dataset_type=f"{'mteb/' if known else ''}{row['task']}",
+                dataset_name=f"{'MTEB ' if known else ''}{row['task']}",
+                dataset_split="test",
+                dataset_revision=row["dataset_revision"],
+                metric_type=METRICS[row["category"]],
+                metric_value=round(row["score"], 4),
+                metric_name="main score",
+            )
         )
-
-
-def model_card(
-    name: str, settings: dict, summary: dict, speed: dict, reports: list[dict], onnx: dict, max_tokens: int
-) -> ModelCard:
-    """The model card, with the metadata that model hubs read."""
-    stage, clusters = settings["quantized"], reports[0]["clusters"]
-    before = averages_of(summary, settings["scored_as"], stage)
-    after = averages_of(summary, name, "int8")
-    check_loss(name, before, after, settings["most_lost"])
-    others = [row for row in summary["averages"] if row["model"] in settings["baselines"]]
-    categories = [key for key in after if key not in ("model", "stage")]
-    shown = [before | {"model": name}, after, *others]
-    averages = [[row["model"], row["stage"], *(f"{row[key]:.2f}" for key in categories)] for row in shown]
-    score = {(row["model"], row["stage"], row["task"]): row["score"] for row in summary["rows"]}
-    tasks = [
-        [row["task"], row["category"], *(f"{value:.2f}" for value in (old, row["score"])), f"{row['score'] - old:+.2f}"]
-        for row in summary["rows"]
-        if (row["model"], row["stage"]) == (name, "int8")
-        for old in [score[settings["scored_as"], stage, row["task"]]]
-    ]
-    precisions = [["float32", f"{reports[0]['float32_bytes']:,}", "1", "1"]]
-    measured = [(report["precision"], report) for report in reports]
-    measured += [(f"ONNX, {precision}", onnx[precision]) for precision in ONNX_FILES]
-    for precision, report in measured:
-        cosines = [f"{1 - report[key]:.6f}" for key in ("cosine_change_mean", "cosine_change_max")]
-        precisions.append([precision, f"{report['bytes']:,}", *cosines])
-    sources = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
-    on_hub = [source.name for source in sources[:1] if source.kind == "hub"]
-    datasets = list(dict.fromkeys(source.name for source in sources[1:] if source.kind == "hub"))
-    data = ModelCardData(
+    return ModelCardData(
         model_name=name,
         language=settings["language"],
         license=settings["license"],
         library_name="model2vec",
         pipeline_tag="feature-extraction",
-        tags=["embeddings", "static-embeddings", "model2vec", *([] if clusters else ["sentence-transformers"])],
-        base_model=on_hub[0] if on_hub else None,
+        tags=["embeddings", "static-embeddings", "model2vec", *([] if clustered else ["sentence-transformers"])],
+        base_model=teacher.name if teacher.kind == "hub" else None,
         datasets=datasets or None,
-        eval_results=list(eval_results(name, summary["rows"])),
+        eval_results=results,
     )
+
+
+def model_card(
+    name: str, settings: dict, summary: dict, speed: dict, reports: list[dict], onnx: dict, max_tokens: int
+) -> ModelCard:
+    """The model card, with its metadata.
+
+    Raises:
+        InputError: int8 lost more than it may.
+    """
+    stage, clusters = settings["quantized"], reports[0]["clusters"]
+    before = averages_of(summary, settings["scored_as"], stage)
+    after = averages_of(summary, name, "int8")
+    check_loss(name, before, after, settings["most_lost"])
+    categories = [key for key in after if key not in ("model", "stage")]
+    others = [row for row in summary["averages"] if row["model"] in settings["baselines"]]
+    averages = [
+        [row["model"], row["stage"], *(cell(row[key]) for key in categories)]
+        for row in [before | {"model": name}, after, *others]
+    ]
+    old = {row["task"]: row["score"] for row in stage_rows(summary["rows"], settings["scored_as"], stage)}
+    rows = stage_rows(summary["rows"], name, "int8")
+    tasks = [
+        [row["task"], row["category"], cell(score), cell(row["score"]), f"{row['score'] - score:+.2f}"]
+        for row, score in [(row, old[row["task"]]) for row in rows]
+    ]
+    measured = {report["precision"]: report for report in reports}
+    measured |= {f"ONNX, {precision}": onnx[precision] for precision in ONNX_FILES}
+    precisions = [["float32", f"{reports[0]['float32_bytes']:,}", "1", "1"]]
+    for precision, report in measured.items():
+        cosines = [f"{1 - report[key]:.6f}" for key in ("cosine_change_mean", "cosine_change_max")]
+        precisions.append([precision, f"{report['bytes']:,}", *cosines])
+    speeds = speed_lines(speed, [f"{name}/int8", *(f"{baseline}/baseline" for baseline in settings["baselines"])])
     text = render(
         "card.md.jinja",
+        **settings,
         name=name,
-        dimensions=settings["dimensions"],
         sources=settings["from"],
-        teacher=settings["teacher"],
-        sentences=f"{settings['sentences']:,}",
-        corpus=settings["corpus"],
-        seed=settings["seed"],
-        stage=settings["stage"],
-        commit=commit(),
-        speed_text=speed_text(speed),
-        speeds=table(
-            SPEED_HEADER, speed_lines(speed, [f"{name}/int8", *(f"{n}/baseline" for n in settings["baselines"])])
-        ),
-        clusters=f"{clusters:,}" if clusters else None,
+        clusters=clusters,
         max_tokens=max_tokens,
-        about=settings["about"],
+        commit=commit(),
         averages=table(["Model", "Stage", *categories], averages),
-        measured=f"{reports[0]['sentences']:,}",
+        speed_text=speed_text(speed),
+        speeds=table(SPEED_HEADER, speeds),
+        measured=reports[0]["sentences"],
         precisions=table(["Weights", "Bytes", "Mean cosine", "Least cosine"], precisions),
         tasks=table(["Task", "Category", stage, "int8", "Change"], tasks),
     )
-    return ModelCard(f"---\n{data}\n---\n\n{text}")
+    return ModelCard(f"---\n{metadata(name, settings, bool(clusters), rows)}\n---\n\n{text}")
 
 
 def main(argv: list[str]) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from lib.hub import UNCHECKED
 from lib.job.command import run
-from lib.job.files import read_json, replacing
+from lib.job.files import read_json, write_text
 from lib.job.provenance import commit
 
 
@@ -44,8 +44,7 @@ def main(argv: list[str]) -> None:
     if os.environ.get(UNCHECKED):
         lines.append("commits of the hub: not checked")
     header = "".join(f"# {' '.join(line.split())}\n" for line in lines)
-    with replacing(args.output) as temporary:
-        temporary.write_text(header + yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120))
+    write_text(args.output, header + yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120))
 
 
 if __name__ == "__main__":

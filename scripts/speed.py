@@ -80,11 +80,11 @@ def rates(
             while seconds_of(embed, spread(texts, count)) < SECONDS / 2 and count < len(texts):
                 count = min(2 * count, len(texts))
             given[name] = spread(texts, count)
-    found: dict[str, list[float]] = {name: [] for name in given}
+    measured: dict[str, list[float]] = {name: [] for name in given}
     for _ in range(rounds):
         for name, own in given.items():
-            found[name].append(len(own) / seconds_of(models[name], own))
-    return {name: float(np.median(each)) for name, each in found.items()}
+            measured[name].append(len(own) / seconds_of(models[name], own))
+    return {name: float(np.median(each)) for name, each in measured.items()}
 
 
 def latencies(embed: Embedder, texts: list[str]) -> dict[str, float]:
@@ -112,11 +112,11 @@ def loading(folders: dict[str, Path], sentences: list[str], failed: dict[str, st
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "model2vec", "sentence_transformers"])
-    found = {}
+    taken = {}
     for name, folder in folders.items():
         with noting(failed, name), ProcessPoolExecutor(1, context) as pool:
-            found[name] = pool.submit(load_and_embed, folder, sentences[:SENTENCES_WHEN_LOADED]).result()
-    return found
+            taken[name] = pool.submit(load_and_embed, folder, sentences[:SENTENCES_WHEN_LOADED]).result()
+    return taken
 
 
 def measure(folders: dict[str, Path], sentences: list[str], threads: int, failed: dict[str, str]) -> list[dict]:

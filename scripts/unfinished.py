@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from lib.job.command import run
-from lib.job.files import read_json, replacing
+from lib.job.files import read_json, write_text
 from lib.job.progress import say
-from lib.page import markdown_page
+from lib.page import Section, markdown_page
 from lib.results import CATEGORIES, average, categories_of, read_result
 from lib.summary_tables import cell
 
@@ -67,27 +67,21 @@ def main(argv: list[str]) -> None:
             means.pop("Avg", None)
         lines.append([model, stage, *(cell(means.get(key)) for key in [*CATEGORIES, "Avg"]), str(len(rows))])
     sections = [
-        {
-            "heading": "An unfinished run",
-            "text": [f"{len(lacking)} of {len(args.scored) * len(args.tasks)} scores are missing."],
-            "header": ["Model", "Stage", "Task", "Why", "Log"],
-            "lines": lacking,
-        },
-        {
-            "heading": "The jobs that failed",
-            "text": ["The log has more."],
-            "header": ["Job", "Its last error", "Log"],
-            "lines": jobs,
-        },
-        {
-            "heading": "What there is",
-            "text": ["A category's mean is shown where none of its tasks is missing."],
-            "header": ["Model", "Stage", *CATEGORIES, "Avg", "Scores"],
-            "lines": lines,
-        },
+        Section(
+            "An unfinished run",
+            [f"{len(lacking)} of {len(args.scored) * len(args.tasks)} scores are missing."],
+            ["Model", "Stage", "Task", "Why", "Log"],
+            lacking,
+        ),
+        Section("The jobs that failed", ["The log has more."], ["Job", "Its last error", "Log"], jobs),
+        Section(
+            "What there is",
+            ["A category's mean is shown where none of its tasks is missing."],
+            ["Model", "Stage", *CATEGORIES, "Avg", "Scores"],
+            lines,
+        ),
     ]
-    with replacing(args.output) as temporary:
-        temporary.write_text(markdown_page(sections), encoding="utf-8")
+    write_text(args.output, markdown_page(sections))
     for *what, why, log in [*lacking, *jobs]:
         if not why.startswith("not scored: "):
             say(f"FAILED {' '.join(what)}: {why} ({log})")

@@ -4,16 +4,21 @@ from lib.job.command import InputError
 from lib.results import CATEGORIES
 
 
+def stage_rows(rows: list[dict], model: str, stage: str) -> list[dict]:
+    """Those of the summary's rows, or averages, that are of a model's stage."""
+    return [row for row in rows if (row["model"], row["stage"]) == (model, stage)]
+
+
 def averages_of(summary: dict, model: str, stage: str) -> dict:
     """The summary's means of a model's stage.
 
     Raises:
         InputError: it has none.
     """
-    for row in summary["averages"]:
-        if (row["model"], row["stage"]) == (model, stage):
-            return row
-    raise InputError(f"release of {model}: expected scores of the stage {stage} in the summary, found none")
+    rows = stage_rows(summary["averages"], model, stage)
+    if not rows:
+        raise InputError(f"release of {model}: expected scores of the stage {stage} in the summary, found none")
+    return rows[0]
 
 
 def check_loss(name: str, before: dict, after: dict, gate: float) -> None:

@@ -1,12 +1,9 @@
-"""Headings, paragraphs and tables as Markdown and as HTML, and what stands for something else there, escaped.
-
-A section is a ``heading``, ``text`` (paragraphs, of which empty ones are left out), and a table: its ``header`` and
-``lines`` of cells, of which all but the first two are numbers.
-"""
+"""Headings, paragraphs and tables as Markdown and as HTML, and what stands for something else there, escaped."""
 
 import html
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,6 +11,15 @@ from markupsafe import Markup
 TEMPLATES = Path(__file__).parents[1] / "templates"
 # what is no HTML, but code, a table's border, a link, a fence or a heading
 MARKDOWN = str.maketrans({character: f"&#{ord(character)};" for character in "\\`|[~#"})
+
+
+class Section(NamedTuple):
+    """A part of a page: paragraphs, of which empty ones are left out, and a table, of numbers but for two columns."""
+
+    heading: str
+    text: list[str]
+    header: list[str]
+    lines: list[list[str]]
 
 
 def in_markdown(value: object) -> str:
@@ -29,12 +35,12 @@ def table(header: list[str], lines: Iterable[list[str]]) -> Markup:
     return Markup("\n".join([rows[0], "|---|---" + "|---:" * (len(header) - 2) + "|", *rows[1:]]))
 
 
-def markdown_page(sections: list[dict]) -> str:
+def markdown_page(sections: list[Section]) -> str:
     """Sections as a page in Markdown."""
     parts = []
     for section in sections:
-        parts += [f"{'##' if parts else '#'} {in_markdown(section['heading'])}", *map(in_markdown, section["text"])]
-        parts.append(table(section["header"], section["lines"]))
+        parts += [f"{'##' if parts else '#'} {in_markdown(section.heading)}", *map(in_markdown, section.text)]
+        parts.append(table(section.header, section.lines))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

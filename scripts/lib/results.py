@@ -16,13 +16,13 @@ def categories_of(tasks: Collection[str], custom_types: dict[str, str]) -> dict[
     """The category of each task: a custom task's type, or what mteb says of its own."""
     known = {name + suffix: category for name, category in TYPE_OF.items() for suffix in ("", DEVELOPMENT)}
     known |= custom_types
-    found = {task: known[task] for task in tasks if task in known}
+    categories = {task: known[task] for task in tasks if task in known}
     others = [task for task in tasks if task not in known]
     if others:
         import mteb
 
-        found |= {task: mteb.get_task(task.removesuffix(DEVELOPMENT)).metadata.type for task in others}
-    return found
+        categories |= {task: mteb.get_task(task.removesuffix(DEVELOPMENT)).metadata.type for task in others}
+    return categories
 
 
 def read_result(path: Path, categories: dict[str, str], model: str, stage: str, task: str) -> dict:

@@ -1,7 +1,6 @@
 """Tables that the summary shows, and others too: a comparison, a model card, what is said of an unfinished run."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from lib.differences import LEAST_TASKS
 from lib.results import CATEGORIES, fastest
@@ -23,9 +22,9 @@ def cell(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def interval_text(low: Any, high: Any) -> str:
-    """An interval as the table shows it, of numbers or of a CSV's texts; a dash where there is none."""
-    return "–" if low in (None, "") else f"{float(low):+.2f} to {float(high):+.2f}"
+def interval_text(low: float | None, high: float | None) -> str:
+    """An interval as the table shows it; a dash where there is none."""
+    return "–" if low is None else f"{low:+.2f} to {high:+.2f}"
 
 
 def difference_lines(rows: list[dict]) -> list[list[str]]:
@@ -35,11 +34,9 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
         names = (f"{row['model']}, {row['stage']}", f"{row['against_model']}, {row['against_stage']}")
         pairs.setdefault(names, {})[row["of"]] = row
     lines = []
-    for names, found in pairs.items():
-        shown = {
-            key: f"{float(row['difference']):+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in found.items()
-        }
-        avg = found["Avg"]
+    for names, pair in pairs.items():
+        shown = {key: f"{row['difference']:+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in pair.items()}
+        avg = pair["Avg"]
         interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
         means = [shown.get(category, "–") for category in CATEGORIES]
         lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from lib import page
-from lib.page import in_markdown, markdown_page, render, table
+from lib.page import Section, in_markdown, markdown_page, render, table
 
 TEXTS = [
     "</script><script>alert(1)</script>",
@@ -37,7 +37,7 @@ def shown(markdown):
 
 def sections(text):
     """Two sections that hold a text wherever one may stand."""
-    return [{"heading": text, "text": [text, ""], "header": [text] * 3, "lines": [[text] * 3]}] * 2
+    return [Section(text, [text, ""], [text] * 3, [[text] * 3])] * 2
 
 
 @pytest.mark.parametrize("text", TEXTS)
