@@ -62,7 +62,7 @@ rule downloads:
 rule corpus:
     """The sampled sentences."""
     input:
-        "<results>/corpus/manifest.json",
+        rules.sentences.output,
     localrule: True
 
 

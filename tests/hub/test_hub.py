@@ -54,18 +54,12 @@ def hub_config(tmp_path_factory):
 
 def test_sources_of_a_hub_that_breaks_downloads_come_whole_and_serve_offline_afterwards(root, hub_config, tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
-    targets = ["downloads", "corpus", f"results/{RUN}/mteb/results/teacher/baseline/STSBenchmark.json"]
     with serving(root, tmp_path / "cache", breaks=True) as (server, hub):
-        done = snakemake(checkout, *targets, config=hub_config, hub=hub)
+        done = snakemake(checkout, "downloads", "corpus", config=hub_config, hub=hub)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert {"model.safetensors", "c4-train.00001-of-00003.json.gz", "test.parquet"} <= {p.name for p in server.broken}
 
     results = checkout / "results" / RUN
-    scored = json.loads(
-        (results / "mteb" / "results" / "teacher" / "baseline" / "STSBenchmark.json").read_text(encoding="utf-8")
-    )
-    assert scored["task_name"] == "STSBenchmark"
-
     manifest = json.loads((results / "corpus" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["test_texts"]["STSBenchmark"]["dropped"] == manifest["counts"]["test_text"] >= 2
     shards = sorted((results / "corpus" / "sentences").iterdir())
@@ -84,21 +78,11 @@ def test_sources_of_a_hub_that_breaks_downloads_come_whole_and_serve_offline_aft
     for name in ["fetch", "fetch_task"]:  # an edited script downloads nothing again
         with (checkout / "scripts" / f"{name}.py").open("a", encoding="utf-8") as file:
             file.write("\n# edited\n")
-    assert planned(snakemake(checkout, "-n", *targets, config=hub_config, hub=offline)) == {}
-    again = snakemake(checkout, *targets, "--forcerun", "evaluate_baseline", config=hub_config, hub=offline)
-    assert again.returncode == 0, again.stderr[-3000:]
-
-
-def test_a_repository_or_task_that_the_hub_lacks_is_one_line_without_its_address(root, hub_config, tmp_path):
-    config = hub_config | {"teacher": {"source": f"hub:made/nothing@{COMMIT}"}}
-    checkout = copy_checkout(tmp_path / "checkout")
-    with serving(root, tmp_path / "cache") as (_, hub):
-        done = snakemake(checkout, "--retries", "0", "models", config=config, hub=hub)
-    assert done.returncode == 1
-    assert f"fetch.py: error: hub made/nothing@{COMMIT}: download failed" in done.stdout
-    assert hub["HF_ENDPOINT"].removeprefix("http://") not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list((checkout / "results" / "sources").glob("nothing*"))
+    assert planned(snakemake(checkout, "-n", "downloads", "corpus", config=hub_config, hub=offline)) == {}
+    score = results / "mteb" / "results" / "teacher" / "baseline" / "STSBenchmark.json"
+    scored = snakemake(checkout, str(score.relative_to(checkout)), config=hub_config, hub=offline)
+    assert scored.returncode == 0, scored.stderr[-3000:]
+    assert json.loads(score.read_text(encoding="utf-8"))["task_name"] == "STSBenchmark"
 
 
 OTHER = "f" * 40
@@ -109,18 +93,38 @@ def run_script(name: str, environment: dict, *options) -> subprocess.CompletedPr
     return subprocess.run(command, env=os.environ | environment, capture_output=True, encoding="utf-8", check=False)
 
 
+def test_a_repository_that_the_hub_lacks_is_one_line_without_its_address(root, tmp_path):
+    source = f"hub:made/nothing@{COMMIT}"
+    with serving(root, tmp_path / "cache") as (_, hub):
+        done = run_script("fetch", hub, "--source", source, "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert f"fetch.py: error: hub made/nothing@{COMMIT}: download failed" in done.stderr
+    assert hub["HF_ENDPOINT"].removeprefix("http://") not in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+SCRIPT_OF = {
+    "teacher": ("fetch", ["--source", f"hub:made/teacher@{COMMIT}"]),
+    "task": ("fetch_task", ["--task", "STSBenchmark"]),
+}
+
+
 @pytest.mark.parametrize("which", ["other_commit", "other_files"])
-@pytest.mark.parametrize("what", ["teacher", "task"])
+@pytest.mark.parametrize("what", SCRIPT_OF)
 def test_a_hub_that_answers_with_another_commit_is_not_believed(root, tmp_path, which, what):
-    script, options = {
-        "teacher": ("fetch", ["--source", f"hub:made/teacher@{COMMIT}"]),
-        "task": ("fetch_task", ["--task", "STSBenchmark"]),
-    }[what]
+    script, options = SCRIPT_OF[what]
     with serving(root, tmp_path / "cache") as (server, hub):
         setattr(server, which, OTHER)
         done = run_script(script, hub, *options, "--output", tmp_path / "out")
-        assert done.returncode == 1 and OTHER in done.stderr and "Traceback" not in done.stderr
-        assert not (tmp_path / "out").exists()
+    assert done.returncode == 1 and OTHER in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("what", SCRIPT_OF)
+def test_another_commit_that_was_believed_once_is_not_taken_from_the_cache(root, tmp_path, what):
+    script, options = SCRIPT_OF[what]
+    with serving(root, tmp_path / "cache") as (server, hub):
+        server.other_commit = OTHER
         believed = hub | {"HUB_COMMITS_UNCHECKED": "1"}
         assert run_script(script, believed, *options, "--output", tmp_path / "out").returncode == 0
         assert run_script(script, hub, *options, "--output", tmp_path / "again").returncode == 1

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -55,9 +56,11 @@ FRAME = """
 import json, sys
 from pathlib import Path
 import numpy as np
-folder, texts, found = Path(sys.argv[1]), json.loads(sys.argv[3]), {}
+texts = json.loads(sys.argv[1])
+for folder in map(Path, sys.argv[2:]):
+    found = {}
 %s
-np.savez(sys.argv[2], **{name: vectors.astype(np.float32) for name, vectors in found.items()})
+    np.savez(folder.parent / "found.npz", **{name: vectors.astype(np.float32) for name, vectors in found.items()})
 """
 
 
@@ -72,36 +75,41 @@ def make_unigram(folder: Path, teacher: Path, sentences: list[str]) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["WordPiece", "Unigram"])
-def folder(request, teacher_folder, sentences, tmp_path_factory):
-    """A release folder without its card, of a model in which unknown tokens had vectors."""
-    root = tmp_path_factory.mktemp("release")
-    folder = root / "m"
-    unigram = request.param == "Unigram"
-    distilled(make_unigram(root / "unigram", teacher_folder, sentences) if unigram else teacher_folder, root / "made")
-    model = load_static_model(root / "made")
-    save_static_model(with_vectors(model, model.embedding + 0.5), folder)
-    path = write_shard(folder.parent / "sentences" / "a.parquet", sentences)
-    model, shard = ["--model", str(folder)], ["--sentences", str(path)]
-    quantize.main([*model, *shard, "--int8", str(folder / "int8"), "--float16", str(folder / "float16")])
-    export_onnx.main([*model, *shard, "--output", str(folder / "onnx")])
-    return folder
+@pytest.fixture(scope="module")
+def folders(teacher_folder, sentences, tmp_path_factory):
+    """Release folders without their cards, of models in which unknown tokens had vectors."""
+    folders = []
+    for kind in ["WordPiece", "Unigram"]:
+        root = tmp_path_factory.mktemp(kind)
+        teacher = teacher_folder if kind == "WordPiece" else make_unigram(root / "unigram", teacher_folder, sentences)
+        distilled(teacher, root / "distilled")
+        model = load_static_model(root / "distilled")
+        folder = root / "m"
+        save_static_model(with_vectors(model, model.embedding + 0.5), folder)
+        path = write_shard(root / "sentences" / "a.parquet", sentences)
+        options = ["--model", str(folder), "--sentences", str(path)]
+        quantize.main([*options, "--int8", str(folder / "int8"), "--float16", str(folder / "float16")])
+        export_onnx.main([*options, "--output", str(folder / "onnx")])
+        folders.append(folder)
+    return folders
 
 
 @pytest.mark.parametrize("library", LOADERS)
-def test_a_library_alone_gives_the_models_vectors(folder, tmp_path, library):
-    code, file = FRAME % LOADERS[library], tmp_path / "found.npz"
-    command = [sys.executable, "-c", code, str(folder), str(file), json.dumps(TEXTS)]
+def test_a_library_alone_gives_the_models_vectors(folders, tmp_path, library):
+    code = FRAME % indent(LOADERS[library], " " * 4)
+    command = [sys.executable, "-c", code, json.dumps(TEXTS), *map(str, folders)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    model = load_static_model(folder)
-    assert not model.embedding[[model.unk_token_id, model.tokenizer.token_to_id("[PAD]")]].any()
-    expected = model.encode(TEXTS)
-    none = ~expected.any(axis=1)
-    assert none[-1] and not none[:-2].any()
-    with np.load(file) as found:
-        assert len(found) >= 2
-        for name, vectors in found.items():
-            rows = ~none if name.endswith("zero vector") else slice(None)
-            close = CLOSE[name.partition(",")[0]]
-            np.testing.assert_allclose(vectors[rows], expected[rows], atol=close, err_msg=f"{library}, {name}")
+    for folder in folders:
+        model = load_static_model(folder)
+        assert not model.embedding[[model.unk_token_id, model.tokenizer.token_to_id("[PAD]")]].any()
+        expected = model.encode(TEXTS)
+        none = ~expected.any(axis=1)
+        assert none[-1] and not none[:-2].any()
+        with np.load(folder.parent / "found.npz") as found:
+            assert len(found) >= 2
+            for name, vectors in found.items():
+                rows = ~none if name.endswith("zero vector") else slice(None)
+                close = CLOSE[name.partition(",")[0]]
+                message = f"{library}, {name}, {folder}"
+                np.testing.assert_allclose(vectors[rows], expected[rows], atol=close, err_msg=message)

@@ -104,11 +104,6 @@ def test_batches_are_of_like_lengths_longest_first_within_the_budget(teacher_fol
     assert len(parts) < 30
 
 
-FORCED = """
-import torch
-torch.cpu._is_avx512_bf16_supported = lambda: {}
-"""
-
 OUT_OF_MEMORY = """
 import resource, sys
 import numpy as np
@@ -133,8 +128,8 @@ assert np.concatenate(embeddings).any(axis=1).all()
 """
 
 
-def test_a_batch_that_does_not_fit_into_memory_is_tried_again_at_half_the_size(teacher_folder, precision):
-    command = [sys.executable, "-c", FORCED.format(precision == "bfloat16") + OUT_OF_MEMORY, str(teacher_folder)]
+def test_a_batch_that_does_not_fit_into_memory_is_tried_again_at_half_the_size(teacher_folder):
+    command = [sys.executable, "-c", OUT_OF_MEMORY, str(teacher_folder)]
     ended = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=Path(embed.__file__).parent)
     assert ended.returncode == 0, ended.stderr
     tried, halved = re.search(r"out of memory with ([\d,]+) tokens in a batch; on with ([\d,]+)", ended.stderr).groups()
@@ -384,13 +379,11 @@ embed.main(sys.argv[1:])
 """
 
 
-def test_embedding_that_is_killed_goes_on_to_the_same_bytes(
-    teacher_folder, shard, tmp_path, capsys, monkeypatch, precision
-):
+def test_embedding_that_is_killed_goes_on_to_the_same_bytes(teacher_folder, shard, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(TOKENS_PER_BATCH, "cpu", 200)
     embed.main(shard("once/00000.npy", teacher_folder))
     interrupted, kept = shard("killed/00000.npy", teacher_folder), tmp_path / "killed" / "kept" / "00000"
-    slowly = [sys.executable, "-c", FORCED.format(precision == "bfloat16") + SLOWLY, *interrupted]
+    slowly = [sys.executable, "-c", SLOWLY, *interrupted]
     with subprocess.Popen(slowly, cwd=Path(embed.__file__).parent) as process:
         while process.poll() is None and not done_of(kept):
             time.sleep(0.01)

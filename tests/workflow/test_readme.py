@@ -126,13 +126,14 @@ def test_own_teacher_corpus_and_tasks(tmp_path):
         for (one, topic), (two, other) in zip(labelled[:100], labelled[100:], strict=True)
     ]
     polars.DataFrame(pairs).write_ndjson(own / "pairs.jsonl")
-    done = snakemake(checkout, config=yaml.safe_load(example))
+    config, results = yaml.safe_load(example), "results/mine"
+    done = snakemake(
+        checkout, "corpus", *(f"{results}/tasks/{name}.arrow" for name in config["evaluation"]["tasks"]), config=config
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    about = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in (checkout / "results" / "mine" / "teacher").glob("0*.json")
-    ]
-    assert [each["rows"] for each in about] == [2000]
-    summary = json.loads((checkout / "results" / "mine" / "summary.json").read_text(encoding="utf-8"))
-    assert {row["task"] for row in summary["rows"]} == {"MyTopics", "MyPairs"}
-    assert {row["model"] for row in summary["averages"]} == {"my-model", "my-small-model", "my-teacher"}
+    manifest = json.loads((checkout / results / "corpus" / "manifest.json").read_text(encoding="utf-8"))
+    assert sum(shard["rows"] for shard in manifest["shards"]) == 2000
+    rest = planned(snakemake(checkout, "-n", config=config))
+    expected = {"embed": 1, "distill": 1, "pretrained": 1, "derive": 1, "evaluate_model": 5, "evaluate_baseline": 1}
+    assert {rule: rest[rule] for rule in expected} == expected
+    assert not {"sentences", "prepare_task"} & set(rest)
