@@ -26,7 +26,7 @@ include: "rules/report.smk"
 
 
 onstart:
-    # --unlock takes Snakemake's own locks from a run that goes on
+    # beside Snakemake's own locks, which --unlock takes from a run that goes on; the file's time is when the run began
     try:
         CLAIMS.append(claim(Path("results", config["run"])))
     except InputError as error:

@@ -17,7 +17,8 @@ from mteb.models import SentenceTransformerEncoderWrapper
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from evaluate import Encoder, load_embedder, score
+from evaluate import Encoder, score
+from lib.embedder import load_embedder
 from lib.job.command import InputError, run
 from lib.job.files import read_json
 from lib.task_data import read_splits
@@ -28,9 +29,8 @@ def ours(model: Path, data: Path) -> float:
     """The main score by `evaluate.score`, with its bootstrap."""
     encoder = Encoder(load_embedder(model, "cpu"), "model", "stage")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "score.json"
-        score(load_task(data.stem, data, None), encoder, path, seed=42)
-        result = read_json(path)["scores"]["test"]
+        score(load_task(data.stem, data, None), encoder, Path(folder) / "score", {"seed": 42})
+        result = read_json(Path(folder) / "score" / "result.json")["scores"]["test"]
     return sum(subset["main_score"] for subset in result) / len(result)
 
 

@@ -104,7 +104,7 @@ def main(argv: list[str]) -> None:
         if args.device == "cuda":
             torch.cuda.synchronize()
         seconds["theirs"].append((time.perf_counter() - start) / len(batches))
-        be_deterministic(args.threads)
+        be_deterministic()
         _, report = train(model, tokens, offsets, targets, recipe, args.device)
         seconds["ours"].append(report["curve"][-1]["seconds"] / report["curve"][-1]["step"])
     ours, other = (1000 * float(np.median(seconds[side])) for side in ("ours", "theirs"))

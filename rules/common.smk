@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import sys
-from modulefinder import ModuleFinder
 from pathlib import Path
 
 BASE = Path(workflow.basedir)
@@ -15,9 +14,11 @@ sys.path.insert(0, str(SCRIPTS))
 from lib.job.command import InputError
 from lib.job.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
+from lib.plan.code import imported
 from lib.plan.config import check_config, folder_of, read_config
-from lib.plan.family import FILES, MODEL_FILES, TRAINED_FILES, Family, trained_stage
+from lib.plan.family import Family, trained_stage
 from lib.plan.sources import parse_source
+from lib.plan.stage_files import FILES, MODEL_FILES, TRAINED_FILES
 
 # folders that this Snakemake works on
 CLAIMS = []
@@ -83,15 +84,15 @@ def script(name):
 
 
 def library(name):
-    """The modules of scripts/lib, and other scripts, that a script imports, itself or through another of them.
+    """The modules of scripts/lib that a script imports, itself or through another of them, and the templates they name.
 
     Those of scripts/lib/job change no number, and none of them reruns a rule.
     """
-    finder = ModuleFinder([str(SCRIPTS)])
-    finder.run_script(script(name))
-    files = [Path(module.__file__) for key, module in finder.modules.items() if key != "__main__" and module.__file__]
-    science = [file for file in files if file.is_relative_to(SCRIPTS) and not file.is_relative_to(SCRIPTS / "lib/job")]
-    return sorted(here(file) for file in science if file.name != "__init__.py")
+    modules = imported(SCRIPTS / f"{name}.py", SCRIPTS)
+    science = [module for module in modules if not module.is_relative_to(SCRIPTS / "lib/job")]
+    code = "".join(file.read_text(encoding="utf-8") for file in [SCRIPTS / f"{name}.py", *science])
+    templates = [file for file in (SCRIPTS / "templates").iterdir() if file.name in code]
+    return sorted(map(here, [*science, *templates]))
 
 
 def options(**values):

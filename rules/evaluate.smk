@@ -1,13 +1,13 @@
 # Evaluate: models and baselines -> one of mteb's JSON files for each (model, stage, task).
 #
 # needs  <results>/models/{model}/{stage}/, <sources>/{slug}/ of baselines and custom tasks
-# makes  <sources>/tasks/{task}.arrow                        what one of mteb's tasks scores, downloaded once
-#        <results>/tasks/{task}.arrow                        a custom task's splits
-#        <results>/mteb/results/{model}/{stage}/{task}.json        the score of a stage
-#        <results>/mteb/results/{baseline}/baseline/{task}.json    the score of a baseline
+# makes  <sources>/tasks/{task}.arrow                            what one of mteb's tasks scores, downloaded once
+#        <results>/tasks/{task}.arrow                            a custom task's splits
+#        <results>/mteb/results/{model}/{stage}/{task}.json      the score of a stage
+#        <results>/mteb/results/{baseline}/baseline/{task}.json  the score of a baseline
 #        <results>/mteb/resampled/{model}/{stage}.parquet        a bootstrap of its scores, and of a baseline's
-#        <results>/mteb/kept/{model}/{stage}/                    undeclared: scores under a hash of all they follow from
-#        <results>/mteb/results/{model}/{stage}/model_meta.json    whose they are; so mteb reads the folder as its own
+#        <results>/mteb/cache/{model}/{stage}/{task}/            undeclared: a score, and what it follows from
+#        <results>/mteb/results/{model}/{stage}/model_meta.json  whose they are; so mteb reads the folder as its own
 
 
 rule fetch_task:
@@ -59,7 +59,7 @@ rule prepare_task:
 
 
 rule evaluate_model:
-    """Score a model's stage on all tasks in one process; scores that it had before are kept."""
+    """Score a model's stage on all tasks in one process; scores that it had before are cached."""
     input:
         script=script("evaluate"),
         lib=library("evaluate"),
@@ -85,13 +85,14 @@ rule evaluate_model:
         name="{model}",
         stage="{stage}",
         scores=folder_of_output,
-        kept=f"results/{config['run']}/mteb/kept/{{model}}/{{stage}}",
+        cache=f"results/{config['run']}/mteb/cache/{{model}}/{{stage}}",
         custom=as_json(family.custom_types()),
         seed=config["evaluation"]["seed"],
     shell:
         "python {input.script:q} --model {params.model:q} --name {params.name} --revision {params.stage}"
         " --tasks {input.tasks:q} --custom {params.custom:q} --gpu {resources.gpu} --threads {threads}"
-        " --kept {params.kept:q} --seed {params.seed} --resampled {output.resampled:q} --output {params.scores:q}"
+        " --code {input.script:q} {input.lib:q} --cache {params.cache:q} --seed {params.seed}"
+        " --resampled {output.resampled:q} --output {params.scores:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -121,7 +122,7 @@ use rule evaluate_model as evaluate_baseline with:
         name="{baseline}",
         stage="baseline",
         scores=folder_of_output,
-        kept=f"results/{config['run']}/mteb/kept/{{baseline}}/baseline",
+        cache=f"results/{config['run']}/mteb/cache/{{baseline}}/baseline",
         custom=as_json(family.custom_types()),
         seed=config["evaluation"]["seed"],
 

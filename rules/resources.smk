@@ -81,7 +81,7 @@ def baseline_memory(wildcards, input):
 
 
 def baseline_minutes(wildcards, input):
-    """At most a day: scores are kept, and the next attempt goes on."""
+    """At most a day: scores are cached, and the next attempt goes on."""
     if is_static_model(input.model):
         return scoring_minutes(wildcards, input)
     return min(24 * 60, round(60 + 0.01 * weights(input.model) * megabytes(*input.tasks)))

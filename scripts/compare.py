@@ -9,9 +9,9 @@ import yaml
 
 from lib.differences import difference
 from lib.job.command import InputError, run
-from lib.job.files import read_json, replacing
-from lib.page import markdown_page
-from summary import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
+from lib.job.files import read_json, write_text
+from lib.page import Section, markdown_page
+from lib.summary_tables import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -49,7 +49,7 @@ def read_run(folder: Path) -> tuple[dict, dict, dict, dict]:
     return summary, scores, resampled, config
 
 
-def differing(before: Path, after: Path) -> list[dict]:
+def differing(before: Path, after: Path) -> list[Section]:
     """The sections of a comparison.
 
     Raises:
@@ -68,15 +68,15 @@ def differing(before: Path, after: Path) -> list[dict]:
             continue
         ours, theirs = [{task: each[key][task]["score"] for task in alike} for each in (new, old)]
         categories = {task: row["category"] for task, row in alike.items()}
-        found = difference(ours, theirs, resampled[key], old_resampled[key], categories, seeds[0])
+        differences = difference(ours, theirs, resampled[key], old_resampled[key], categories, seeds[0])
         names = {
             "model": key[0],
             "stage": key[1],
             "against_model": key[0],
             "against_stage": f"{key[1]} of {before.name}",
         }
-        rows += [names | row for row in found]
-        for row in [row for row in found if row["of"] in alike]:
+        rows += [names | row for row in differences]
+        for row in [row for row in differences if row["of"] in alike]:
             star = "" if row["stands"] == "no" else "*"
             numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}{star}"]
             tasks.append([", ".join(key), row["of"], *numbers, interval_text(row["low"], row["high"])])
@@ -88,24 +88,16 @@ def differing(before: Path, after: Path) -> list[dict]:
     if other_data:
         only.append(f"Not compared, for their data are of another revision: {', '.join(sorted(other_data))}.")
     return [
-        {
-            "heading": f"{after.name} against {before.name}",
-            "text": [DIFFERENCES, *only],
-            "header": DIFFERENCES_HEADER,
-            "lines": difference_lines(rows),
-        },
-        {
-            "heading": "Settings",
-            "text": ["" if old_config != config else "The two have the same config."],
-            "header": ["Key", before.name, after.name],
-            "lines": changed_settings(old_config, config),
-        },
-        {
-            "heading": "Each task",
-            "text": [],
-            "header": ["Model", "Task", before.name, after.name, "Difference", "95 % interval"],
-            "lines": tasks,
-        },
+        Section(
+            f"{after.name} against {before.name}", [DIFFERENCES, *only], DIFFERENCES_HEADER, difference_lines(rows)
+        ),
+        Section(
+            "Settings",
+            ["" if old_config != config else "The two have the same config."],
+            ["Key", before.name, after.name],
+            changed_settings(old_config, config),
+        ),
+        Section("Each task", [], ["Model", "Task", before.name, after.name, "Difference", "95 % interval"], tasks),
     ]
 
 
@@ -116,9 +108,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--after", type=Path, required=True, help="the other's")
     parser.add_argument("--output", type=Path, required=True, help="the Markdown to write")
     args = parser.parse_args(argv)
-    text = markdown_page(differing(args.before, args.after))
-    with replacing(args.output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(args.output, markdown_page(differing(args.before, args.after)))
 
 
 if __name__ == "__main__":

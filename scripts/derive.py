@@ -4,7 +4,6 @@ Vectors that tokens share, and the tokens' weights, are trained on the teacher's
 """
 
 import argparse
-import importlib.metadata
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,13 +16,13 @@ from lib.job.command import InputError, run
 from lib.job.device import device_name
 from lib.job.files import sha256, write_json
 from lib.job.progress import say
+from lib.job.provenance import versions
 from lib.shards import read_sample
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from lib.targets import teacher_targets
 from lib.training import add_options, set_up, train
 
 KMEANS_ROUNDS = 30
-LIBRARIES = ["model2vec", "numpy", "scikit-learn", "torch"]
 
 
 def covariance(model: StaticModel, sentences: list[str]) -> np.ndarray:
@@ -59,9 +58,9 @@ def reduce(model: StaticModel, sentences: list[str], dimensions: int) -> tuple[S
     if dimensions >= model.dim:
         raise InputError(f"dimensions: {dimensions} asked for, expected fewer than the model's {model.dim}")
     variances, directions = np.linalg.eigh(covariance(model, sentences))
-    kept = np.argsort(-variances, kind="stable")[:dimensions]
-    vectors = (model.embedding @ directions[:, kept]).astype(np.float32)
-    return with_vectors(model, vectors), float(variances[kept].sum() / variances.sum())
+    largest = np.argsort(-variances, kind="stable")[:dimensions]
+    vectors = (model.embedding @ directions[:, largest]).astype(np.float32)
+    return with_vectors(model, vectors), float(variances[largest].sum() / variances.sum())
 
 
 def cluster(model: StaticModel, clusters: int, counts: np.ndarray, seed: int) -> StaticModel:
@@ -87,13 +86,12 @@ def cluster(model: StaticModel, clusters: int, counts: np.ndarray, seed: int) ->
     directions = vectors / np.maximum(lengths, 1e-12)[:, None]
     importance = np.sqrt(counts + 1) * lengths**2
     with threadpool_limits(limits=1):  # several threads add up in an order that differs from run to run
-        found = KMeans(clusters, n_init=1, max_iter=KMEANS_ROUNDS, random_state=seed).fit(
-            directions, sample_weight=importance
-        )
-    centres = found.cluster_centers_
-    shared = centres[found.labels_]
+        kmeans = KMeans(clusters, n_init=1, max_iter=KMEANS_ROUNDS, random_state=seed)
+        kmeans.fit(directions, sample_weight=importance)
+    centres = kmeans.cluster_centers_
+    shared = centres[kmeans.labels_]
     weights = (vectors * shared).sum(axis=1) / np.maximum((shared**2).sum(axis=1), 1e-12)
-    mapping = found.labels_.astype(np.uint16 if clusters <= 2**16 else np.int32)
+    mapping = kmeans.labels_.astype(np.uint16 if clusters <= 2**16 else np.int32)
     return StaticModel(
         centres,
         model.tokenizer,
@@ -119,11 +117,11 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     recipe, device = set_up(args)
 
-    model, kept, training = load_stage(args.model), None, {}
+    model, share, training = load_stage(args.model), None, {}
     sentences, shards = read_sample(args.sentences, args.count)
     if args.dimensions and not (args.clusters and args.dimensions == model.dim):
-        model, kept = reduce(model, sentences, args.dimensions)
-        say(f"derive: {args.dimensions} dimensions keep {100 * kept:.1f} % of the sentence embeddings' variance")
+        model, share = reduce(model, sentences, args.dimensions)
+        say(f"derive: {args.dimensions} dimensions keep {100 * share:.1f} % of the sentence embeddings' variance")
     if args.clusters:
         tokens, offsets = tokenize(model, sentences)
         model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)), recipe.seed)
@@ -136,12 +134,12 @@ def main(argv: list[str]) -> None:
     save_static_model(model, args.output)
     report = {
         "dimensions": model.dim,
-        "variance_kept": kept,
+        "variance_kept": share,
         "clusters": args.clusters,
         "training": training,
         "from_sha256": sha256(args.model / "model.safetensors"),
         "model_sha256": sha256(args.output / "model.safetensors"),
-        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "versions": versions("model2vec", "numpy", "scikit-learn", "torch"),
     }
     write_json(args.output / "derivation.json", report)
 

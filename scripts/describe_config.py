@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.job.command import run
-from lib.job.files import replacing
+from lib.job.files import write_text
 from lib.plan.config import read_config, value_at
 from lib.plan.keys import Config, places
 
@@ -89,10 +89,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--page", type=Path, required=True, help="the Markdown to write")
     args = parser.parse_args(argv)
     schema = without_required(Config.model_json_schema())
-    texts = {args.schema: json.dumps(schema, indent=2) + "\n", args.page: page(read_config(args.config))}
-    for path, text in texts.items():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_text(args.schema, json.dumps(schema, indent=2) + "\n")
+    write_text(args.page, page(read_config(args.config)))
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ def main(argv: list[str]) -> None:
     resampled = {(path.parent.name, path.stem): polars.read_parquet(path) for path in args.resampled}
     rows = []
     for ours, theirs in [map(tuple, pair) for pair in args.pairs]:
-        found = difference(scores[ours], scores[theirs], resampled[ours], resampled[theirs], categories, args.seed)
         names = {"model": ours[0], "stage": ours[1], "against_model": theirs[0], "against_stage": theirs[1]}
-        rows += [names | row for row in found]
+        compared = scores[ours], scores[theirs], resampled[ours], resampled[theirs]
+        rows += [names | row for row in difference(*compared, categories, args.seed)]
     with replacing(args.output) as temporary:
         polars.DataFrame(rows, infer_schema_length=None).write_csv(temporary, float_precision=4)
 

@@ -9,7 +9,7 @@ from model2vec import StaticModel
 from model2vec.distill import distill_from_model
 
 from lib.job.command import InputError, run
-from lib.job.device import job_device
+from lib.job.device import add_device_arguments, job_device
 from lib.job.progress import say
 from lib.model_folder import check_folder, check_unchanged
 from lib.static_model import save_static_model
@@ -55,14 +55,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--checked", type=Path, required=True, help="what check_teacher.py wrote down of it")
     parser.add_argument("--dimensions", type=int, required=True)
     parser.add_argument("--vocabulary", type=Path, help="a file with a word a line, added to the teacher's tokens")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
-    parser.add_argument("--threads", type=int, default=1)
+    add_device_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
     check_unchanged(args.teacher, args.checked)
     words = args.vocabulary.read_text(encoding="utf-8").splitlines() if args.vocabulary else None
-    device = job_device(args.gpu)
+    device = job_device(args)
     model = distill(args.teacher, args.dimensions, words, device)
     # the teacher's folder would be written down as a path of this machine
     model.config["tokenizer_name"] = ""

@@ -7,7 +7,6 @@ nothing changed that decides the embeddings, they are not made again.
 
 import argparse
 import hashlib
-import importlib.metadata
 import json
 import os
 import time
@@ -15,20 +14,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from lib import teacher as method
 from lib.job.command import InputError, run
-from lib.job.device import device_name, job_device
+from lib.job.device import add_device_arguments, device_name, job_device
 from lib.job.files import claim, read_json, remove, replacing, sha256, write_json
 from lib.job.progress import progress, say
+from lib.job.provenance import versions
 from lib.model_folder import check_unchanged
 from lib.precision import has_fast_bfloat16
 from lib.shards import read_sentences
 from lib.teacher import POOLINGS, Teacher
 
 SECONDS_BETWEEN_FLUSHES = 30
-LIBRARIES = ["torch", "transformers", "tokenizers"]
 
 
 def kept_folder(output: Path) -> Path:
@@ -131,15 +129,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--pooling", choices=POOLINGS, default="mean")
     parser.add_argument("--prompt", default="", help="is put before each sentence")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
-    parser.add_argument("--threads", type=int, default=1)
+    add_device_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="the npy file to write; a JSON file goes beside it")
     args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
     os.environ.setdefault("RAYON_NUM_THREADS", str(args.threads))
     label = f"embed {args.sentences.stem}"
     sentences = read_sentences(args.sentences)
-    device = job_device(args.gpu)
+    device = job_device(args)
     settings = {"max_length": args.max_length, "pooling": args.pooling, "prompt": args.prompt}
     decides = settings | {
         "sentences": sha256(args.sentences),
@@ -174,7 +170,7 @@ def main(argv: list[str]) -> None:
                 **settings,
                 "device": device_name(device),
                 "dtype": str(teacher.model.dtype).removeprefix("torch."),
-                "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+                "versions": versions("torch", "transformers", "tokenizers"),
             }
             hashes = {"sha256": sha256(kept), "sentences_sha256": decides["sentences"]}
             shape = {"rows": len(sentences), "dimensions": teacher.hidden_size}

@@ -1,54 +1,46 @@
 """Score one model on tasks with mteb, in one process, and keep mteb's own JSON of each, and a bootstrap of its score.
 
-A score is kept at once, under a hash of all that it follows from; a run that was interrupted, in which a task failed,
-or to which a task was added, scores only what it lacks.
+A score is cached at once, beside what it follows from; a run that was interrupted, in which a task failed, or to which
+a task was added, scores only what it lacks.
 """
 
 import argparse
-import glob
 import hashlib
-import importlib.metadata
 import json
 import shutil
-import sys
 import tempfile
 import traceback
 import zlib
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import mteb
 import numpy as np
 import polars
-import torch
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.results import TaskResult
 from torch.utils.data import DataLoader
 
-from lib.job.command import InputError, first_line, run
-from lib.job.device import job_device
-from lib.job.files import check_hashes, remove, replacing, sha256, write_json
+from lib.embedder import Embedder, load_embedder
+from lib.job.command import InputError, run
+from lib.job.device import add_device_arguments, job_device
+from lib.job.files import check_hashes, read_json, remove, replacing, sha256, write_hashes, write_json
 from lib.job.progress import progress, say
-from lib.model_folder import is_static_model
-from lib.precision import has_fast_bfloat16
+from lib.job.provenance import versions
 from lib.resample import average_precision, mean, resampled, spearman
-from lib.static_model import REPORTS, load_static_model
+from lib.static_model import REPORTS
 from lib.tasks import load_task
 
-TOKENS_PER_BATCH = {"cpu": 16_384, "cuda": 131_072}
-CHARACTERS_PER_TOKEN = 3  # fewer than texts have, so that a batch is rather too small
-TEXTS_AT_ONCE = 1024
 LIBRARIES = ["mteb", "model2vec", "sentence-transformers", "transformers", "scikit-learn", "scipy", "numpy", "torch"]
 
 
 class Encoder(AbsEncoder):
     """A model as mteb sees it; a text that comes many times in a task is embedded once."""
 
-    def __init__(self, embed: Callable[[list[str]], np.ndarray], name: str, revision: str) -> None:
+    def __init__(self, embed: Embedder, name: str, revision: str) -> None:
         """Wrap a function from texts to ``[texts, dimensions]``; name and revision are what mteb writes down."""
         self.embed = embed
         self.mteb_model_meta = ModelMeta.create_empty({"name": name, "revision": revision})
@@ -61,58 +53,6 @@ class Encoder(AbsEncoder):
         return embedded if len(place) == len(texts) else embedded[[place[text] for text in texts]]
 
 
-def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray]:
-    """The function that embeds texts: model2vec's for a static model, sentence-transformers' for a transformer.
-
-    A transformer's layers are in bfloat16 where the hardware has it, its pooling in float32. Texts are padded behind
-    their tokens, where no position and no first token moves.
-
-    Raises:
-        InputError: the folder holds neither, or not all of its weights.
-    """
-    check_hashes(folder, required=False)
-    if is_static_model(folder):
-        return partial(load_static_model(folder).encode, use_multiprocessing=False)  # a job has the threads it asks for
-    from sentence_transformers import SentenceTransformer
-
-    from lib.transformer import load_whole, positions_of
-
-    try:
-        model = SentenceTransformer(
-            str(folder), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-        )
-        transformer = model[0].auto_model
-        load_whole(type(transformer), Path(transformer.name_or_path))  # of what is missing, the library tells no caller
-        positions = positions_of(transformer)  # of RoBERTa's the library counts two too many
-        if positions is not None:
-            model.max_seq_length = min(model.max_seq_length or positions, positions)
-        model.tokenizer.padding_side = "right"
-    except InputError:
-        raise
-    except Exception as error:  # each library raises its own kinds for a damaged file
-        raise InputError(f"model {folder}: cannot be loaded: {first_line(error)}") from error
-    if has_fast_bfloat16(device):
-        model[0].bfloat16()
-        model[0].register_forward_hook(lambda _, __, out: out | {"token_embeddings": out["token_embeddings"].float()})
-
-    def batch_size(rows: np.ndarray, texts: list[str]) -> int:
-        longest = min(model.max_seq_length or 512, 2 + len(texts[rows[0]]) // CHARACTERS_PER_TOKEN)
-        return max(1, TOKENS_PER_BATCH[device] // longest)
-
-    def embed(texts: list[str]) -> np.ndarray:
-        # long texts first, as sentence-transformers would sort them: whole batches of like length
-        order = np.argsort([-len(text) for text in texts], kind="stable")
-        parts = np.split(order, range(TEXTS_AT_ONCE, len(order), TEXTS_AT_ONCE))
-        shown = parts if len(parts) == 1 else progress(parts, len(texts), f"encode by {folder.name}", "texts", len)
-        encoded = [
-            model.encode([texts[row] for row in rows], batch_size=batch_size(rows, texts), show_progress_bar=False)
-            for rows in shown
-        ]
-        return np.concatenate(encoded)[np.argsort(order)]
-
-    return embed
-
-
 def content_hash(paths: Iterable[Path]) -> str:
     """A hash of files' contents, whatever their names."""
     return hashlib.sha256("".join(map(sha256, paths)).encode()).hexdigest()
@@ -123,26 +63,15 @@ def model_hash(folder: Path) -> str:
     return content_hash(path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in REPORTS)
 
 
-def code_hash() -> str:
-    """A hash of the code that scores: this file, the helper modules that it imports, and the libraries' versions."""
-    here = Path(__file__).parent
-    modules = [Path(file) for file in (getattr(module, "__file__", None) for module in sys.modules.values()) if file]
-    own = content_hash([Path(__file__), *sorted(path for path in modules if path.parent == here / "lib")])
-    return own + "".join(importlib.metadata.version(name) for name in LIBRARIES)
-
-
-def is_whole(kept: Path) -> bool:
-    """Whether a kept score and its bootstrap are as they were written."""
+# not mteb's ResultCache, which finds a score by the names of model and task, whatever is in their files, stops at a
+# damaged one, and has no place for the bootstrap
+def is_cached(folder: Path, key: dict) -> bool:
+    """Whether a folder holds a score that follows from ``key``, whole."""
     try:
-        return kept.with_suffix(".sha256").read_text() == content_hash([kept, kept.with_suffix(".npy")])
-    except (OSError, ValueError):
+        check_hashes(folder)
+        return read_json(folder / "key.json") == key
+    except (InputError, OSError):
         return False
-
-
-def kept_path(folder: Path, data: Path, *parts: object) -> Path:
-    """Where a task's score is kept: under a hash of its data and of ``parts``."""
-    key = hashlib.sha256("\n".join([sha256(data), *map(str, parts)]).encode()).hexdigest()
-    return folder / f"{data.stem}-{key[:16]}.json"
 
 
 def gold(task: AbsTask, subset: str, split: str, column: str) -> np.ndarray:
@@ -152,19 +81,19 @@ def gold(task: AbsTask, subset: str, split: str, column: str) -> np.ndarray:
 
 
 def resample(task: AbsTask, result: TaskResult, predictions: dict, seed: int) -> np.ndarray:
-    """The main score over items drawn with return: the pairs of STS and pair classification; of classification the
-    experiments that mteb makes, each with a training sample of its own.
+    """The main score over items sampled with replacement: the pairs of STS and pair classification; of classification
+    the experiments that mteb makes, each with a training sample of its own.
 
     Args:
         task: what was scored.
         result: mteb's scores.
         predictions: mteb's similarities of pairs, by subset and split; nothing where it classified.
-        seed: of the draws, the same for all models; each task has its own draws of it.
+        seed: of the sampling, the same for all models; with it each task has samples of its own.
 
     Returns:
         ``[RESAMPLES]`` float64: each the mean over subsets, like the score itself.
     """
-    found, seeds = [], [seed, zlib.crc32(task.metadata.name.encode())]
+    samples, seeds = [], [seed, zlib.crc32(task.metadata.name.encode())]
     for split, subsets in result.scores.items():
         for scores in subsets:
             name = scores["hf_subset"]
@@ -180,41 +109,44 @@ def resample(task: AbsTask, result: TaskResult, predictions: dict, seed: int) ->
                 best = max(signs, key=lambda kind: scores[f"{kind.split('_')[0]}_ap"])  # mteb's max_ap is of the best
                 values = signs[best] * np.array(values[best])
                 statistic = average_precision(values, gold(task, name, split, task.label_column_name))
-            found.append(resampled(statistic, len(values), seeds))
-    return np.mean(found, axis=0)
+            samples.append(resampled(statistic, len(values), seeds))
+    return np.mean(samples, axis=0)
 
 
-def score(task: AbsTask, encoder: Encoder, path: Path, seed: int) -> None:
-    """Score a model on a task; write mteb's JSON, and the bootstrap beside it, in place of what was kept of the task.
+def score(task: AbsTask, encoder: Encoder, folder: Path, key: dict) -> None:
+    """Score a model on a task.
+
+    Args:
+        task: with its data.
+        encoder: the model.
+        folder: to write ``result.json`` (mteb's), ``resampled.npy`` (its bootstrap) and ``key.json`` into; an older
+            one is replaced.
+        key: what the score follows from, with the ``seed`` of the bootstrap.
 
     Raises:
         InputError: the score is not finite.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        result = mteb.evaluate(
+    with tempfile.TemporaryDirectory() as prediction_folder:
+        (result,) = mteb.evaluate(
             encoder,
             task,
             cache=None,
             overwrite_strategy="always",
-            prediction_folder=None if task.metadata.type == "Classification" else folder,
+            prediction_folder=None if task.metadata.type == "Classification" else prediction_folder,
             show_progress_bar=False,
             co2_tracker=False,
-        )
-        files = list(Path(folder).iterdir())
+        ).task_results
+        files = list(Path(prediction_folder).iterdir())
         predictions = json.loads(files[0].read_text(encoding="utf-8")) if files else {}
-    (task_result,) = result.task_results
-    name, value = task.metadata.name, task_result.get_score()
+    name, value = task.metadata.name, result.get_score()
     if not np.isfinite(value):
         raise InputError(f"task {name}: expected a score, found {value}; are its ratings, or its texts, all equal?")
-    obsolete = [other for other in path.parent.glob(f"{glob.escape(name)}-{'?' * 16}.*") if other.stem != path.stem]
-    with replacing(path.with_suffix(".npy")) as temporary, temporary.open("wb") as file:
-        np.save(file, resample(task, task_result, predictions, seed))
-    with replacing(path) as temporary:
-        task_result.to_disk(temporary)
-    with replacing(path.with_suffix(".sha256")) as temporary:
-        temporary.write_text(content_hash([path, path.with_suffix(".npy")]))
-    for other in obsolete:
-        other.unlink()
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        result.to_disk(temporary / "result.json")
+        np.save(temporary / "resampled.npy", resample(task, result, predictions, key["seed"]))
+        write_json(temporary / "key.json", key)
+        write_hashes(temporary)
     meta = encoder.mteb_model_meta
     say(f"{meta.name} {meta.revision} {name}: {100 * value:.2f}")
 
@@ -227,44 +159,44 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--revision", required=True, help="the stage, written as mteb's model revision")
     parser.add_argument("--tasks", type=Path, nargs="+", required=True, help="the tasks' data, files of their names")
     parser.add_argument("--custom", type=json.loads, default={}, help="JSON: the types of custom tasks, by name")
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
-    parser.add_argument("--threads", type=int, default=1)
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, required=True, help="of the bootstrap")
-    parser.add_argument("--kept", type=Path, required=True, help="the folder of scores that were had before")
+    parser.add_argument("--code", type=Path, nargs="*", default=[], help="files of code that scores follow from")
+    parser.add_argument("--cache", type=Path, required=True, help="the folder that keeps scores for another run")
     parser.add_argument("--resampled", type=Path, required=True, help="the parquet of resampled scores to write")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write <task>.json files into")
     args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    device = job_device(args.gpu)
+    device = job_device(args)
     if args.revision != "baseline":
         check_hashes(args.model)
-    follows = [model_hash(args.model), code_hash(), args.name, args.revision]
-    kept = {data: kept_path(args.kept, data, *follows, args.seed, args.custom.get(data.stem)) for data in args.tasks}
-    missing = [data for data, path in kept.items() if not is_whole(path)]
+    key = {"model": model_hash(args.model), "code": content_hash(args.code), "seed": args.seed}
+    key |= versions(*LIBRARIES)
+    keys = {data: key | {"data": sha256(data), "type": args.custom.get(data.stem)} for data in args.tasks}
+    cached = {data: args.cache / data.stem for data in args.tasks}
+    missing = [data for data in args.tasks if not is_cached(cached[data], keys[data])]
     failed: dict[str, str] = {}
     if missing:
         encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
     for data in progress(missing, len(missing), "evaluate", "tasks"):
         try:
-            score(load_task(data.stem, data, args.custom.get(data.stem)), encoder, kept[data], args.seed)
+            score(load_task(data.stem, data, args.custom.get(data.stem)), encoder, cached[data], keys[data])
         except InputError as error:
             failed[data.stem] = str(error)
         except Exception:
             traceback.print_exc()
             failed[data.stem] = f"task {data.stem}: see above"
-    report = args.kept / "failed.json"
+    report = args.cache / "failed.json"
     if failed:
-        write_json(
-            report, {"failed": failed, "kept": {d.stem: p.name for d, p in kept.items() if d.stem not in failed}}
-        )
-        raise InputError(f"{'; '.join(failed.values())} (the other {len(kept) - len(failed)} tasks' scores are kept)")
+        write_json(report, failed)
+        others = len(args.tasks) - len(failed)
+        raise InputError(f"{'; '.join(failed.values())} (the other {others} tasks' scores are kept)")
     remove(report)
     with replacing(args.resampled) as temporary:
-        scores = {data.stem: np.load(path.with_suffix(".npy")) for data, path in kept.items()}
-        polars.DataFrame(scores).write_parquet(temporary)
-    for data, path in kept.items():
+        resampled = {data.stem: np.load(folder / "resampled.npy") for data, folder in cached.items()}
+        polars.DataFrame(resampled).write_parquet(temporary)
+    for data, folder in cached.items():
         with replacing(args.output / f"{data.stem}.json") as temporary:
-            shutil.copyfile(path, temporary)
+            shutil.copyfile(folder / "result.json", temporary)
 
 
 if __name__ == "__main__":

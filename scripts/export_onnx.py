@@ -16,15 +16,14 @@ from onnxruntime import InferenceSession
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
 
+from lib.cosine_change import MOST_SENTENCES, cosine_change
 from lib.job.command import run
 from lib.job.files import replacing, sha256, write_json
 from lib.job.progress import say
+from lib.plan.stage_files import ONNX_FILES
 from lib.shards import read_sentences
 from lib.static_model import load_stage
-from quantize import MOST_SENTENCES, cosines
 
-# transformers.js looks for these names in a folder onnx
-FILES = {"float32": "model.onnx", "int8": "model_quantized.onnx"}
 TEXTS_AT_ONCE = 256
 
 
@@ -73,10 +72,10 @@ def export(model: StaticModel, folder: Path) -> None:
             # with a tokenizer, a card and a config of its own; the model's tokenizer serves these too
             export_model_to_onnx(model, temporary)
             strip(Path(temporary) / "model.onnx")
-            (Path(temporary) / "model.onnx").replace(folder / FILES["float32"])
+            (Path(temporary) / "model.onnx").replace(folder / ONNX_FILES["float32"])
             quantize_dynamic(
-                folder / FILES["float32"],
-                folder / FILES["int8"],
+                folder / ONNX_FILES["float32"],
+                folder / ONNX_FILES["int8"],
                 op_types_to_quantize=["Gather"],
                 weight_type=QuantType.QInt8,
             )
@@ -101,15 +100,11 @@ def main(argv: list[str]) -> None:
         tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
         if model.max_length is not None:
             tokenizer.enable_truncation(model.max_length)
-        for precision, name in FILES.items():
-            change = 1 - cosines(expected, encode(InferenceSession(folder / name), tokenizer, sentences))
-            report[precision] = {
-                "bytes": (folder / name).stat().st_size,
-                "cosine_change_mean": float(change.mean()),
-                "cosine_change_max": float(change.max()),
-                "sha256": sha256(folder / name),
-            }
-            say(f"{name}: {report[precision]['bytes']:,} bytes, cosine change at most {change.max():.5f}")
+        for precision, name in ONNX_FILES.items():
+            change = cosine_change(expected, encode(InferenceSession(folder / name), tokenizer, sentences))
+            size = (folder / name).stat().st_size
+            report[precision] = {"bytes": size, **change, "sha256": sha256(folder / name)}
+            say(f"{name}: {size:,} bytes, cosine change at most {change['cosine_change_max']:.5f}")
         write_json(folder / "onnx.json", report)
 
 

@@ -1,7 +1,6 @@
 """Draw a run's plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
 
 import argparse
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy.stats import spearmanr
 
+from lib.differences import read_differences
 from lib.job.command import run
 from lib.job.files import read_json, replacing
 from lib.results import CATEGORIES
@@ -28,6 +28,11 @@ MARKERS = "osD^vPX"
 MEANS = [*CATEGORIES, "Avg"]
 plt.rcParams |= {"text.parse_math": False}  # a name may have a $
 plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+
+
+def look(number: int) -> dict[str, str]:
+    """The colour and marker of the curve of a number."""
+    return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
 def in_order(stages: Iterable[str]) -> list[str]:
@@ -52,14 +57,12 @@ def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, 
     for axis, category in zip(axes, categories, strict=True):
         for i, model in enumerate(models):
             scores = {row["stage"]: row[category] for row in averages if row["model"] == model and category in row}
-            look = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
             trained = [stage for stage in in_order(scores) if stage != "int8"]
             exported = [stage for stage in [released[model], "int8"] if stage in scores]
             for path, style in [(trained, "-"), (exported, ":")]:
                 places = [stages.index(stage) for stage in path]
-                axis.plot(
-                    places, [scores[stage] for stage in path], style, **look, label=model if style == ":" else None
-                )
+                label = model if style == ":" else None
+                axis.plot(places, [scores[stage] for stage in path], style, **look(i), label=label)
         for i, row in enumerate(row for row in averages if row["model"] in baselines and category in row):
             color = COLORS[(len(models) + i) % len(COLORS)]
             axis.axhline(row[category], linestyle=["--", ":", "-."][i % 3], color=color, label=row["model"])
@@ -88,8 +91,8 @@ def quality_plot(averages: list[dict], places: dict[str, float], label: str, pub
         axis.plot(
             places[f"{row['model']}/{row['stage']}"],
             row["Avg"],
-            MARKERS[i % len(MARKERS)],
-            color=COLORS[i % len(COLORS)],
+            **look(i),
+            linestyle="none",
             fillstyle="full" if own else "none",
             markersize=9,
             label=f"{row['model']}, {row['stage']}" if own else row["model"],
@@ -121,12 +124,12 @@ def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, 
     return quality_plot(averages, megabytes, "size of the weights (MB)", published)
 
 
-def intervals(axis: Axes, rows: list[dict], places: list[float], **look: Any) -> None:
+def intervals(axis: Axes, rows: list[dict], places: list[float], **style: Any) -> None:
     """Draw differences as points on lines, their 95 % intervals as bars; hollow where an interval holds zero."""
     for row, place in zip(rows, places, strict=True):
-        low, value, high = (float(row[key]) for key in ("low", "difference", "high"))
+        low, value, high = (row[key] for key in ("low", "difference", "high"))
         fill = "none" if row["stands"] == "no" else "full"
-        axis.errorbar(value, place, xerr=[[value - low], [high - value]], capsize=2, fillstyle=fill, **look)
+        axis.errorbar(value, place, xerr=[[value - low], [high - value]], capsize=2, fillstyle=fill, **style)
     axis.axvline(0, color="#666666", linewidth=0.8)
     axis.grid(axis="x", alpha=0.3)
 
@@ -138,12 +141,12 @@ def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
         if row["against_model"] not in baselines:
             against = row["against_stage"] if row["against_model"] == row["model"] else row["against_model"]
             pairs.setdefault(f"{row['model']}: {row['stage']} − {against}", {})[row["of"]] = row
-    categories = [c for c in MEANS if any(c in found for found in pairs.values())]
+    categories = [c for c in MEANS if any(c in pair for pair in pairs.values())]
     size = (1.8 + 2.4 * len(categories), 1 + 0.32 * len(pairs))
     figure, axes = plt.subplots(1, len(categories), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for i, (axis, category) in enumerate(zip(axes[0], categories, strict=True)):
-        rows = [found[category] for found in pairs.values()]
-        intervals(axis, rows, list(range(len(rows))), color=COLORS[i], marker=MARKERS[i])
+        rows = [pair[category] for pair in pairs.values()]
+        intervals(axis, rows, list(range(len(rows))), **look(i))
         axis.set_title(category)
     axes[0][0].set_yticks(range(len(pairs)), pairs)
     axes[0][0].invert_yaxis()
@@ -159,11 +162,10 @@ def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
     tasks = list(dict.fromkeys(row["of"] for row in rows))
     figure, axis = plt.subplots(figsize=(8, 1.6 + (0.2 + 0.13 * len(baselines)) * len(tasks)), layout="constrained")
     for i, baseline in enumerate(baselines):
-        found = [row for row in rows if row["against_model"] == baseline]
-        places = [tasks.index(row["of"]) + 0.7 * ((i + 0.5) / len(baselines) - 0.5) for row in found]
-        look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
-        intervals(axis, found, places, **look)
-        axis.plot([], [], linestyle="none", label=baseline, **look)
+        own = [row for row in rows if row["against_model"] == baseline]
+        places = [tasks.index(row["of"]) + 0.7 * ((i + 0.5) / len(baselines) - 0.5) for row in own]
+        intervals(axis, own, places, **look(i))
+        axis.plot([], [], linestyle="none", label=baseline, **look(i))
     axis.set_yticks(range(len(tasks)), tasks)
     axis.invert_yaxis()
     axis.set_xlabel("difference (hundredths)")
@@ -187,8 +189,7 @@ def clusters_plot(averages: list[dict], clusters: dict[str, dict]) -> Figure:
         curve = curves.setdefault((settings["from"], settings["dimensions"]), [])
         curve.append((settings["clusters"], score[model]))
     for i, ((parent, dimensions), curve) in enumerate(curves.items()):
-        look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
-        axis.plot(*zip(*sorted(curve), strict=True), **look, label=f"of {parent}, {dimensions} dimensions")
+        axis.plot(*zip(*sorted(curve), strict=True), **look(i), label=f"of {parent}, {dimensions} dimensions")
     for i, parent in enumerate(dict.fromkeys(parent for parent, _ in curves)):
         style = {"color": "#666666", "linestyle": ["--", ":", "-."][i % 3]}
         axis.axhline(score[parent], **style, label=f"{parent}, a vector a token")
@@ -269,8 +270,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     summary = read_json(args.summary)
     averages, settings = summary["averages"], summary["settings"]
-    with args.differences.open(encoding="utf-8", newline="") as file:
-        differences = list(csv.DictReader(file))
+    differences = read_differences(args.differences)
     curves = {"/".join(path.parts[-3:-1]): read_json(path, ["curve"]) for path in args.trainings}
     draw = {
         "stages": lambda: stages_plot(averages, settings["baselines"], settings["released"]),

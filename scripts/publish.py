@@ -6,11 +6,12 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
+from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, first_line, run
 from lib.job.files import read_json, sha256, write_json
 from lib.job.progress import say
-from release import MODEL_FILES, ONNX_FILES, averages_of, check_loss
-from run_config import commit
+from lib.job.provenance import commit
+from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 
 HEADER = "# commit: "  # of the file that run_config.py writes
 EXPECTED = ["README.md", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.values())]
@@ -42,7 +43,7 @@ def check_release(folder: Path, summary: dict, settings: dict, tasks: list[str])
     missing = [name for name in EXPECTED if not (folder / name).is_file()]
     if missing:
         raise InputError(f"publish {folder}: expected the file {missing[0]}, found none")
-    scored = {row["task"] for row in summary["rows"] if (row["model"], row["stage"]) == (folder.name, "int8")}
+    scored = {row["task"] for row in stage_rows(summary["rows"], folder.name, "int8")}
     unscored = [task for task in tasks if task not in scored]
     if unscored:
         raise InputError(f"publish {folder}: expected a score on {unscored[0]}, found none")

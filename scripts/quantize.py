@@ -7,6 +7,7 @@ import numpy as np
 from model2vec import StaticModel
 from model2vec.model import quantize_model
 
+from lib.cosine_change import MOST_SENTENCES, cosine_change
 from lib.job.command import InputError, run
 from lib.job.files import remove, sha256, write_json
 from lib.job.progress import say
@@ -14,7 +15,6 @@ from lib.shards import read_sentences
 from lib.static_model import load_stage, save_static_model
 
 ABSURD_CHANGE = 0.5
-MOST_SENTENCES = 10_000  # to measure the change on
 
 
 def quantize(model: StaticModel, precision: str) -> StaticModel:
@@ -23,13 +23,6 @@ def quantize(model: StaticModel, precision: str) -> StaticModel:
     if quantized.weights is not None:
         quantized.weights = quantized.weights.astype(np.float16)
     return quantized
-
-
-def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Cosine of each row of ``left`` to the same row of ``right``, both ``[rows, dimensions]`` float."""
-    left, right = left.astype(np.float64), right.astype(np.float64)
-    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    return (left * right).sum(axis=1) / np.maximum(norms, 1e-12)
 
 
 def write_measured(source: Path, sentences: list[str], precision: str, output: Path) -> None:
@@ -41,12 +34,12 @@ def write_measured(source: Path, sentences: list[str], precision: str, output: P
     model = load_stage(source)
     save_static_model(quantize(model, precision), output)
     quantized = load_stage(output)
-    change = 1 - cosines(model.encode(sentences), quantized.encode(sentences))
-    if not change.mean() < ABSURD_CHANGE:
+    change = cosine_change(model.encode(sentences), quantized.encode(sentences))
+    if not change["cosine_change_mean"] < ABSURD_CHANGE:
         remove(output)
         raise InputError(
-            f"model {source}: as {precision}, its sentence embeddings turn by a cosine of {change.mean():.2f} on "
-            f"average, expected less than {ABSURD_CHANGE}"
+            f"model {source}: as {precision}, its sentence embeddings turn by a cosine of "
+            f"{change['cosine_change_mean']:.2f} on average, expected less than {ABSURD_CHANGE}"
         )
     report = {
         "precision": precision,
@@ -56,8 +49,7 @@ def write_measured(source: Path, sentences: list[str], precision: str, output: P
         "dimensions": model.dim,
         "clusters": None if model.token_mapping is None else len(model.embedding),
         "sentences": len(sentences),
-        "cosine_change_mean": float(change.mean()),
-        "cosine_change_max": float(change.max()),
+        **change,
         "model_sha256": sha256(output / "model.safetensors"),
         "float32_sha256": sha256(source / "model.safetensors"),
     }

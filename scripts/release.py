@@ -3,201 +3,103 @@
 import argparse
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from markupsafe import Markup
 
+from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, run
 from lib.job.files import check_hashes, read_json, replacing, sha256
-from lib.page import filled, in_markdown, table
+from lib.job.provenance import commit
+from lib.page import render, table
 from lib.plan.sources import parse_source
+from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
-from lib.results import CATEGORIES, SPEED_HEADER, speed_lines, speed_text
-from run_config import commit
+from lib.summary_tables import SPEED_HEADER, cell, speed_lines, speed_text
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
-MODEL_FILES = ["model.safetensors", "tokenizer.json", "config.json"]
-ONNX_FILES = {"float32": "model.onnx", "int8": "model_quantized.onnx"}
 METRICS = {"STS": "cosine_spearman", "Classification": "accuracy", "PairClassification": "max_ap"}
-TEXT = """\
-# {{ name }}
-
-A static embedding model of {{ dimensions }} dimensions: each token is looked up in a table, and a sentence is the mean
-of its tokens. It was {{ origin }}distilled from <code>{{ teacher }}</code>, trained on {{ sentences }} sentences of
-{{ corpus }} with the seed {{ seed }}, and taken at the stage {{ stage }}. The pipeline's commit: {{ commit }}.
-
-```python
-{{ usage }}
-embeddings = model.encode(["It looks each token up in a table.", "And averages."])
-```
-
-{{ loaders }} A text without a known token, the empty text among them, has the zero vector; texts are cut after
-{{ max_tokens }} tokens. The tokens' order does not count, so neither does who bit whom.
-
-The folder `onnx` has the same model for ONNX Runtime, float32 and, as `model_quantized.onnx`, int8:
-
-```python
-import numpy as np
-from onnxruntime import InferenceSession
-from tokenizers import Tokenizer
-
-session = InferenceSession("path/to/{{ name }}/onnx/model.onnx")
-tokenizer = Tokenizer.from_file("path/to/{{ name }}/tokenizer.json")
-tokenizer.enable_truncation({{ max_tokens }})
-tokenizer.enable_padding()
-texts = tokenizer.encode_batch(["It looks each token up in a table.", "And averages."], add_special_tokens=False)
-ids = np.array([text.ids for text in texts], dtype=np.int64)
-mask = np.array([text.attention_mask for text in texts], dtype=np.int64)
-(embeddings,) = session.run(None, {"input_ids": ids, "attention_mask": mask})
-```
-
-## Scores
-
-{{ about }} Avg is the mean of the category means.
-
-{{ averages }}
-
-## Speed
-
-{{ speed_text }}
-
-{{ speeds }}
-
-## int8
-
-The weights as they were trained, float32, and what was made of them; the cosine of a sentence's vector to that of
-float32, over {{ measured }} sentences:
-
-{{ precisions }}
-
-{{ tasks }}
-"""
-LOADERS = (
-    "The folders `float16` and `int8` hold the same model at half and a quarter of the size. sentence-transformers "
-    "loads float32 and float16, as `SentenceTransformer(folder)`, no int8; in float16 it divides a zero vector by 0."
-)
-CLUSTERED_LOADERS = (
-    "Its tokens share {clusters} vectors, each token with a weight of its own. This folder is int8; `float32` and "
-    "`float16` hold the same model. model2vec alone loads them: sentence-transformers knows no shared vectors."
-)
 
 
-def averages_of(summary: dict, model: str, stage: str) -> dict:
-    """The summary's means of a model's stage.
-
-    Raises:
-        InputError: it has none.
-    """
-    for row in summary["averages"]:
-        if (row["model"], row["stage"]) == (model, stage):
-            return row
-    raise InputError(f"release of {model}: expected scores of the stage {stage} in the summary, found none")
-
-
-def check_loss(name: str, before: dict, after: dict, gate: float) -> None:
-    """Compare the category means of an int8 model with those of what it was made of.
-
-    Raises:
-        InputError: one is lower by more than ``gate``.
-    """
-    for category in CATEGORIES:
-        if category in before and before[category] - after[category] > gate:
-            raise InputError(
-                f"release of {name}: int8 has {after[category]:.2f} in {category}, {before['stage']} has "
-                f"{before[category]:.2f}: expected a loss of at most {gate}; release.most_lost allows more"
-            )
-
-
-def eval_results(name: str, rows: list[dict]) -> Iterator[EvalResult]:
-    """The int8 model's score on each task, as hubs read it."""
+def metadata(name: str, settings: dict, clustered: bool, rows: list[dict]) -> ModelCardData:
+    """The metadata that model hubs read, with the score of each of the summary's rows."""
+    teacher, *corpus = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
+    datasets = list(dict.fromkeys(source.name for source in corpus if source.kind == "hub"))
+    results = []
     for row in rows:
-        if (row["model"], row["stage"]) != (name, "int8"):
-            continue
         known = row["task"].removesuffix(DEVELOPMENT) in TYPE_OF
-        yield EvalResult(
-            task_type=row["category"],
-            dataset_type=f"{'mteb/' if known else ''}{row['task']}",
-            dataset_name=f"{'MTEB ' if known else ''}{row['task']}",
-            dataset_split="test",
-            dataset_revision=row["dataset_revision"],
-            metric_type=METRICS[row["category"]],
-            metric_value=round(row["score"], 4),
-            metric_name="main score",
+        results.append(
+            EvalResult(
+                task_type=row["category"],
+                dataset_type=f"{'mteb/' if known else ''}{row['task']}",
+                dataset_name=f"{'MTEB ' if known else ''}{row['task']}",
+                dataset_split="test",
+                dataset_revision=row["dataset_revision"],
+                metric_type=METRICS[row["category"]],
+                metric_value=round(row["score"], 4),
+                metric_name="main score",
+            )
         )
-
-
-def model_card(
-    name: str, settings: dict, summary: dict, speed: dict, reports: list[dict], onnx: dict, max_tokens: int
-) -> ModelCard:
-    """The model card, with the metadata that model hubs read."""
-    stage, clusters = settings["quantized"], reports[0]["clusters"]
-    before = averages_of(summary, settings["scored_as"], stage)
-    after = averages_of(summary, name, "int8")
-    check_loss(name, before, after, settings["most_lost"])
-    others = [row for row in summary["averages"] if row["model"] in settings["baselines"]]
-    categories = [key for key in after if key not in ("model", "stage")]
-    shown = [before | {"model": name}, after, *others]
-    averages = [[row["model"], row["stage"], *(f"{row[key]:.2f}" for key in categories)] for row in shown]
-    score = {(row["model"], row["stage"], row["task"]): row["score"] for row in summary["rows"]}
-    tasks = [
-        [row["task"], row["category"], *(f"{value:.2f}" for value in (old, row["score"])), f"{row['score'] - old:+.2f}"]
-        for row in summary["rows"]
-        if (row["model"], row["stage"]) == (name, "int8")
-        for old in [score[settings["scored_as"], stage, row["task"]]]
-    ]
-    precisions = [["float32", f"{reports[0]['float32_bytes']:,}", "1", "1"]]
-    measured = [(report["precision"], report) for report in reports]
-    measured += [(f"ONNX, {precision}", onnx[precision]) for precision in ONNX_FILES]
-    for precision, report in measured:
-        cosines = [f"{1 - report[key]:.6f}" for key in ("cosine_change_mean", "cosine_change_max")]
-        precisions.append([precision, f"{report['bytes']:,}", *cosines])
-    usage = ["from model2vec import StaticModel", "", f'model = StaticModel.from_pretrained("path/to/{name}")']
-    if not clusters:
-        usage[-1] += "  # float32"
-        usage += [f'model = StaticModel.from_pretrained("path/to/{name}", subfolder="int8")  # a quarter of the size']
-    sources = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
-    on_hub = [source.name for source in sources[:1] if source.kind == "hub"]
-    datasets = list(dict.fromkeys(source.name for source in sources[1:] if source.kind == "hub"))
-    data = ModelCardData(
+    return ModelCardData(
         model_name=name,
         language=settings["language"],
         license=settings["license"],
         library_name="model2vec",
         pipeline_tag="feature-extraction",
-        tags=["embeddings", "static-embeddings", "model2vec", *([] if clusters else ["sentence-transformers"])],
-        base_model=on_hub[0] if on_hub else None,
+        tags=["embeddings", "static-embeddings", "model2vec", *([] if clustered else ["sentence-transformers"])],
+        base_model=teacher.name if teacher.kind == "hub" else None,
         datasets=datasets or None,
-        eval_results=list(eval_results(name, summary["rows"])),
+        eval_results=results,
     )
-    text = filled(
-        TEXT,
+
+
+def model_card(
+    name: str, settings: dict, summary: dict, speed: dict, reports: list[dict], onnx: dict, max_tokens: int
+) -> ModelCard:
+    """The model card, with its metadata.
+
+    Raises:
+        InputError: int8 lost more than it may.
+    """
+    stage, clusters = settings["quantized"], reports[0]["clusters"]
+    before = averages_of(summary, settings["scored_as"], stage)
+    after = averages_of(summary, name, "int8")
+    check_loss(name, before, after, settings["most_lost"])
+    categories = [key for key in after if key not in ("model", "stage")]
+    others = [row for row in summary["averages"] if row["model"] in settings["baselines"]]
+    averages = [
+        [row["model"], row["stage"], *(cell(row[key]) for key in categories)]
+        for row in [before | {"model": name}, after, *others]
+    ]
+    old = {row["task"]: row["score"] for row in stage_rows(summary["rows"], settings["scored_as"], stage)}
+    rows = stage_rows(summary["rows"], name, "int8")
+    tasks = [
+        [row["task"], row["category"], cell(score), cell(row["score"]), f"{row['score'] - score:+.2f}"]
+        for row, score in [(row, old[row["task"]]) for row in rows]
+    ]
+    measured = {report["precision"]: report for report in reports}
+    measured |= {f"ONNX, {precision}": onnx[precision] for precision in ONNX_FILES}
+    precisions = [["float32", f"{reports[0]['float32_bytes']:,}", "1", "1"]]
+    for precision, report in measured.items():
+        cosines = [f"{1 - report[key]:.6f}" for key in ("cosine_change_mean", "cosine_change_max")]
+        precisions.append([precision, f"{report['bytes']:,}", *cosines])
+    speeds = speed_lines(speed, [f"{name}/int8", *(f"{baseline}/baseline" for baseline in settings["baselines"])])
+    text = render(
+        "card.md.jinja",
+        **settings,
         name=name,
-        dimensions=settings["dimensions"],
-        origin=Markup(
-            f"derived from {' and that from '.join(settings['from'])}, which was " if settings["from"] else ""
-        ),
-        teacher=settings["teacher"],
-        sentences=f"{settings['sentences']:,}",
-        corpus=Markup(" and ".join(f"<code>{in_markdown(source)}</code>" for source in settings["corpus"])),
-        seed=settings["seed"],
-        stage=settings["stage"],
-        commit=commit(),
-        speed_text=speed_text(speed),
-        speeds=table(
-            SPEED_HEADER, speed_lines(speed, [f"{name}/int8", *(f"{n}/baseline" for n in settings["baselines"])])
-        ),
-        usage=Markup("\n".join(usage)),
-        loaders=Markup(CLUSTERED_LOADERS.format(clusters=f"{clusters:,}") if clusters else LOADERS),
+        sources=settings["from"],
+        clusters=clusters,
         max_tokens=max_tokens,
-        about=settings["about"],
+        commit=commit(),
         averages=table(["Model", "Stage", *categories], averages),
-        measured=f"{reports[0]['sentences']:,}",
+        speed_text=speed_text(speed),
+        speeds=table(SPEED_HEADER, speeds),
+        measured=reports[0]["sentences"],
         precisions=table(["Weights", "Bytes", "Mean cosine", "Least cosine"], precisions),
         tasks=table(["Task", "Category", stage, "int8", "Change"], tasks),
     )
-    return ModelCard(f"---\n{data}\n---\n\n{text}")
+    return ModelCard(f"---\n{metadata(name, settings, bool(clusters), rows)}\n---\n\n{text}")
 
 
 def main(argv: list[str]) -> None:

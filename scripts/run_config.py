@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,26 +11,8 @@ import yaml
 
 from lib.hub import UNCHECKED
 from lib.job.command import run
-from lib.job.files import read_json, replacing
-
-CHECKOUT = Path(__file__).resolve().parents[1]
-
-
-def git(*arguments: str) -> str:
-    """What git says of the checkout; nothing where there is no git, or no repository."""
-    try:
-        done = subprocess.run(["git", "-C", CHECKOUT, *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def commit() -> str:
-    """The checkout's commit, and how many of its files differ from it."""
-    if git("rev-parse", "--show-toplevel") != str(CHECKOUT):
-        return "none: the checkout is no git repository"
-    changed = len(git("status", "--porcelain", "--untracked-files=no").splitlines())
-    return git("rev-parse", "HEAD") + (f", with changes in {changed} file(s)" if changed else "")
+from lib.job.files import read_json, write_text
+from lib.job.provenance import commit
 
 
 def devices(reports: Iterable[Path], what: str) -> str:
@@ -63,8 +44,7 @@ def main(argv: list[str]) -> None:
     if os.environ.get(UNCHECKED):
         lines.append("commits of the hub: not checked")
     header = "".join(f"# {' '.join(line.split())}\n" for line in lines)
-    with replacing(args.output) as temporary:
-        temporary.write_text(header + yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120))
+    write_text(args.output, header + yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120))
 
 
 if __name__ == "__main__":

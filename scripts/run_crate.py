@@ -13,20 +13,12 @@ import yaml
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
+from lib.crate import CRATE, described_files
 from lib.job.command import run
 from lib.job.files import read_json, replacing, sha256
 from lib.job.progress import progress
 
-CRATE = "ro-crate-metadata.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-# what is made while a run goes on, or made after it when asked for
-NOT_DESCRIBED = {"logs", "benchmarks", "kept", "against", CRATE, "report.html", "published.json", "unfinished.md"}
-
-
-def described_files(folder: Path) -> list[Path]:
-    """A run's files, relative to its folder, sorted; without logs, kept parts and what is made after a run."""
-    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(f for f in files if not NOT_DESCRIBED & set(f.parts) and not any(p.startswith(".") for p in f.parts))
 
 
 def read_header(config: Path) -> dict[str, str]:

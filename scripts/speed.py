@@ -5,12 +5,11 @@ cannot be measured is left out, and why is kept: a run does not wait for it.
 """
 
 import argparse
-import importlib.metadata
 import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,11 @@ import numpy as np
 import psutil
 import torch
 
-from evaluate import load_embedder
+from lib.embedder import Embedder, load_embedder
 from lib.job.command import first_line, run
 from lib.job.files import check_hashes, write_json
 from lib.job.progress import progress, say
+from lib.job.provenance import versions
 from lib.shards import read_sentences
 
 ROUNDS = 5
@@ -31,8 +31,6 @@ TEXTS = 8192
 SENTENCES_IN_LONG_TEXT = 20
 CALLS = 100  # of one sentence each
 SENTENCES_WHEN_LOADED = 32
-
-Embedder = Callable[[list[str]], np.ndarray]
 
 
 def use_threads(count: int) -> None:
@@ -82,11 +80,11 @@ def rates(
             while seconds_of(embed, spread(texts, count)) < SECONDS / 2 and count < len(texts):
                 count = min(2 * count, len(texts))
             given[name] = spread(texts, count)
-    found: dict[str, list[float]] = {name: [] for name in given}
+    measured: dict[str, list[float]] = {name: [] for name in given}
     for _ in range(rounds):
         for name, own in given.items():
-            found[name].append(len(own) / seconds_of(models[name], own))
-    return {name: float(np.median(each)) for name, each in found.items()}
+            measured[name].append(len(own) / seconds_of(models[name], own))
+    return {name: float(np.median(each)) for name, each in measured.items()}
 
 
 def latencies(embed: Embedder, texts: list[str]) -> dict[str, float]:
@@ -114,11 +112,11 @@ def loading(folders: dict[str, Path], sentences: list[str], failed: dict[str, st
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "model2vec", "sentence_transformers"])
-    found = {}
+    taken = {}
     for name, folder in folders.items():
         with noting(failed, name), ProcessPoolExecutor(1, context) as pool:
-            found[name] = pool.submit(load_and_embed, folder, sentences[:SENTENCES_WHEN_LOADED]).result()
-    return found
+            taken[name] = pool.submit(load_and_embed, folder, sentences[:SENTENCES_WHEN_LOADED]).result()
+    return taken
 
 
 def measure(folders: dict[str, Path], sentences: list[str], threads: int, failed: dict[str, str]) -> list[dict]:
@@ -182,8 +180,8 @@ def main(argv: list[str]) -> None:
     failed: dict[str, str] = {}
     loaded = loading(folders, sentences, failed)
     rows = measure(folders, sentences, args.threads, failed)
-    versions = {name: importlib.metadata.version(name) for name in ("model2vec", "tokenizers", "numpy", "torch")}
-    about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS, "versions": versions}
+    about = {"processor": processor(), "sentences": len(sentences), "rounds": ROUNDS}
+    about["versions"] = versions("model2vec", "tokenizers", "numpy", "torch")
     write_json(args.output, about | {"threads": args.threads, "loading": loaded, "rows": rows, "failed": failed})
 
 

@@ -1,42 +1,33 @@
 """Gather every result of a run into one table, as CSV, JSON, Markdown and HTML."""
 
 import argparse
-import csv
-import importlib.metadata
-import io
 import json
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
-from lib.differences import LEAST_TASKS
+import polars
+
+from lib.differences import read_differences
 from lib.job.command import run
-from lib.job.files import read_json, replacing, write_json
+from lib.job.files import read_json, replacing, write_json, write_text
+from lib.job.provenance import versions
 from lib.model_folder import weights_size
-from lib.page import html_page, markdown_page
-from lib.results import (
-    CATEGORIES,
+from lib.page import Section, markdown_page, render
+from lib.results import CATEGORIES, averages, categories_of, fastest, read_results
+from lib.summary_tables import (
+    DIFFERENCES,
+    DIFFERENCES_HEADER,
     SPEED_HEADER,
-    averages,
-    categories_of,
-    fastest,
+    cell,
+    difference_lines,
     rate_text,
-    read_results,
     speed_lines,
     speed_text,
 )
 from lib.task_data import read_splits
 
-DIFFERENCES_HEADER = ["This", "Against", "Avg", "95 % interval", "Over tasks", "Stands", *CATEGORIES]
-DIFFERENCES = (
-    "How much better the first is than the second: an int8 model, a stage or a baseline. A star: the 95 % interval of "
-    "a paired bootstrap over the items of these tasks (in classification, over mteb's ten training samples) is on one "
-    "side of zero. The difference of Avg stands, «yes», where its interval is on one side of zero also when the tasks "
-    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others. A dash over "
-    f"tasks: a category of fewer than {LEAST_TASKS} tasks says too little of others of its kind."
-)
 EXPLANATION = (
     "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
@@ -53,12 +44,7 @@ def test_items(path: Path) -> int:
     return sum(table.num_rows for (_, split), table in read_splits(path).items() if split == "test")
 
 
-def cell(value: float | None, digits: int = 2) -> str:
-    """A number as the table shows it; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[list[str]]:
+def reference_lines(reference: dict, means: list[dict], megabytes: dict) -> list[list[str]]:
     """For each number of the reference: model, number, whose, theirs, ours, the difference, or «not run».
 
     Ours are of the int8 model, and of a baseline of that name what we measured of it.
@@ -66,14 +52,12 @@ def reference_lines(reference: dict, means: list[dict], sizes: dict) -> list[lis
     lines = []
     for model, theirs in reference.items():
         own = next((row for row in means if row["model"] == model and row["stage"] in ("int8", "baseline")), {})
-        size = sizes.get(f"{model}/{own.get('stage')}")
-        if size is not None:
-            own = own | {"Size (MB)": size / 1e6}
+        own = own | {"Size (MB)": megabytes.get(f"{model}/{own.get('stage')}")}
         for whose, numbers in theirs.items():
             for key, value in numbers.items():
                 ours = own.get(key)
-                difference = "not run" if ours is None else f"{ours - value:+.2f}"
-                lines.append([model, key, whose, cell(value), "not run" if ours is None else cell(ours), difference])
+                compared = ["not run"] * 2 if ours is None else [cell(ours), f"{ours - value:+.2f}"]
+                lines.append([model, key, whose, cell(value), *compared])
     return lines
 
 
@@ -100,99 +84,65 @@ def over_seeds(means: list[dict], seeds: dict[str, list[str]]) -> Iterator[tuple
         yield name, cells, stage, f"{rows[0]['model']}/{stage}"
 
 
-def final_lines(means: list[dict], sizes: dict, speeds: dict, settings: dict) -> list[list[str]]:
-    """A line for each int8 model and each baseline; ``speeds`` are rows of ``speed.json`` by ``model/stage``."""
+def final_lines(means: list[dict], megabytes: dict, speeds: dict, settings: dict) -> list[list[str]]:
+    """A line for each int8 model and each baseline; sizes, and rows of ``speed.json``, are by ``model/stage``."""
     lines = []
     for name, cells, stage, first in over_seeds(means, settings["seeds"]):
         if stage in ("int8", "baseline"):
-            size, speed = sizes.get(first), speeds.get(first)
             whose = "ours, int8" if stage == "int8" else "baseline"
-            shown = "not measured" if speed is None else rate_text(speed)
-            lines.append([name, whose, *cells, cell(None if size is None else size / 1e6, 1), shown])
-    return lines
-
-
-def interval_text(low: Any, high: Any) -> str:
-    """An interval as the table shows it, of numbers or of a CSV's texts; a dash where there is none."""
-    return "–" if low in (None, "") else f"{float(low):+.2f} to {float(high):+.2f}"
-
-
-def difference_lines(rows: list[dict]) -> list[list[str]]:
-    """For each pair: the differences of the means, a star where one is more than chance, and whether Avg's stands."""
-    pairs: dict[tuple, dict[str, dict]] = {}
-    for row in rows:
-        names = (f"{row['model']}, {row['stage']}", f"{row['against_model']}, {row['against_stage']}")
-        pairs.setdefault(names, {})[row["of"]] = row
-    lines = []
-    for names, found in pairs.items():
-        shown = {
-            key: f"{float(row['difference']):+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in found.items()
-        }
-        avg = found["Avg"]
-        interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
-        means = [shown.get(category, "–") for category in CATEGORIES]
-        lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])
+            rate = rate_text(speeds[first]) if first in speeds else "not measured"
+            lines.append([name, whose, *cells, cell(megabytes.get(first), 1), rate])
     return lines
 
 
 def page(
-    rows: list[dict], means: list[dict], differences: list[dict], sizes: dict, speed: dict, settings: dict
-) -> list[dict]:
+    rows: list[dict], means: list[dict], differences: list[dict], megabytes: dict, speed: dict, settings: dict
+) -> list[Section]:
     """The sections of the summary.
 
     The final models come first, in a table that fits a screen; then their stages, and all details.
     """
-    stages = []
-    for name, cells, stage, first in over_seeds(means, settings["seeds"]):
-        size = sizes.get(first)
-        stages.append([name, stage, *cells, cell(None if size is None else size / 1e6, 1)])
+    stages = [
+        [name, stage, *cells, cell(megabytes.get(first), 1)]
+        for name, cells, stage, first in over_seeds(means, settings["seeds"])
+    ]
     released = ", ".join(f"{stage} of {model}" for model, stage in settings["released"].items())
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     score = {(row["model"], row["stage"], row["task"]): row["score"] for row in rows}
     custom = {name: task for name, task in settings["custom_tasks"].items() if name in tasks}
     sections = [
-        {
-            "heading": settings["run"],
-            "text": [settings["about"], EXPLANATION],
-            "header": ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
-            "lines": final_lines(means, sizes, fastest(speed["rows"]), settings),
-        },
-        {
-            "heading": "What is more than chance",
-            "text": [DIFFERENCES],
-            "header": DIFFERENCES_HEADER,
-            "lines": difference_lines(differences),
-        },
-        {
-            "heading": "Each stage",
-            "text": [f"int8 is the released stage, quantized: {released}."],
-            "header": ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
-            "lines": stages,
-        },
-        {
-            "heading": "Speed and memory",
-            "text": [speed_text(speed)],
-            "header": SPEED_HEADER,
-            "lines": speed_lines(speed),
-        },
-        {
-            "heading": "Each task",
-            "text": [f"{name} ({t['type']}, no part of MTEB): {t['description']}." for name, t in custom.items()],
-            "header": ["Model", "Stage", *tasks],
-            "lines": [
+        Section(
+            settings["run"],
+            [settings["about"], EXPLANATION],
+            ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
+            final_lines(means, megabytes, fastest(speed["rows"]), settings),
+        ),
+        Section("What is more than chance", [DIFFERENCES], DIFFERENCES_HEADER, difference_lines(differences)),
+        Section(
+            "Each stage",
+            [f"int8 is the released stage, quantized: {released}."],
+            ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
+            stages,
+        ),
+        Section("Speed and memory", [speed_text(speed)], SPEED_HEADER, speed_lines(speed)),
+        Section(
+            "Each task",
+            [f"{name} ({t['type']}, no part of MTEB): {t['description']}." for name, t in custom.items()],
+            ["Model", "Stage", *tasks],
+            [
                 [r["model"], r["stage"], *(cell(score.get((r["model"], r["stage"], task))) for task in tasks)]
                 for r in means
             ],
-        },
+        ),
     ]
     if settings["reference"]:
         sections.append(
-            {
-                "heading": "Beside the reference",
-                "text": [settings["reference_about"]],
-                "header": ["Model", "Number", "Whose", "Reference", "Ours", "Difference"],
-                "lines": reference_lines(settings["reference"], means, sizes),
-            }
+            Section(
+                "Beside the reference",
+                [settings["reference_about"]],
+                ["Model", "Number", "Whose", "Reference", "Ours", "Difference"],
+                reference_lines(settings["reference"], means, megabytes),
+            )
         )
     return sections
 
@@ -221,27 +171,23 @@ def main(argv: list[str]) -> None:
     for row in rows:
         row |= {"test_items": items[row["task"]], "seed": settings["training_seeds"].get(row["model"])}
     means = averages(rows)
-    with args.differences.open(encoding="utf-8", newline="") as file:
-        differences = list(csv.DictReader(file))
+    differences = read_differences(args.differences)
     speed = read_json(args.speed, ["rows", "loading", "failed"])
     sizes = {"/".join(path.parts[-3:-1]): path.stat().st_size for path in args.weights}
     for name, folder in zip(settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)
 
-    table = io.StringIO()
-    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row | {"score": f"{row['score']:.4f}", "seconds": f"{row['seconds']:.2f}"} for row in rows)
+    shown = [row | {"score": f"{row['score']:.4f}", "seconds": f"{row['seconds']:.2f}"} for row in rows]
     with replacing(args.csv) as temporary:
-        temporary.write_text(table.getvalue(), encoding="utf-8")
-    versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
+        polars.DataFrame(shown, infer_schema_length=None).select(COLUMNS).write_csv(temporary)
     speeds = {name: row["texts_per_second"] for name, row in fastest(speed["rows"]).items()}
     content = {"settings": settings, "averages": means, "sizes": sizes, "speeds": speeds}
-    write_json(args.json, content | {"rows": rows, "versions": versions})
-    sections = page(rows, means, differences, sizes, speed, settings)
-    for path, text in [(args.markdown, markdown_page(sections)), (args.html, html_page(sections))]:
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    content |= {"rows": rows, "versions": versions(*VERSIONED) | {"python": platform.python_version()}}
+    write_json(args.json, content)
+    megabytes = {name: size / 1e6 for name, size in sizes.items()}
+    sections = page(rows, means, differences, megabytes, speed, settings)
+    write_text(args.markdown, markdown_page(sections))
+    write_text(args.html, render("page.html.jinja", sections=sections))
 
 
 if __name__ == "__main__":

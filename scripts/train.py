@@ -5,7 +5,6 @@ embeddings of the generation before it (Furlanello et al. 2018). What differs is
 """
 
 import argparse
-import importlib.metadata
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from lib.job.command import run
 from lib.job.device import device_name
 from lib.job.files import scratch, sha256, write_json
 from lib.job.progress import say
+from lib.job.provenance import versions
 from lib.shards import read_sample
 from lib.static_model import load_stage, save_static_model, tokenize
 from lib.targets import previous_targets, teacher_targets
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
         "model_sha256": sha256(args.output / "model.safetensors"),
         "student_sha256": sha256(args.student / "model.safetensors"),
         "device": device_name(device),
-        "versions": {name: importlib.metadata.version(name) for name in ["torch", "numpy", "model2vec", "tokenizers"]},
+        "versions": versions("torch", "numpy", "model2vec", "tokenizers"),
     }
     write_json(args.output / "training.json", report)
 

@@ -1,7 +1,6 @@
 """Train a distilled model with tokenlearn's released trainer on the teacher's embeddings, to compare ours with."""
 
 import argparse
-import importlib.metadata
 import time
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from tokenlearn.train import train_model
 from tqdm import tqdm
 
 from lib.job.command import InputError, run
-from lib.job.device import device_name, job_device
+from lib.job.device import add_device_arguments, device_name, job_device
 from lib.job.files import sha256, write_json
 from lib.job.progress import say
+from lib.job.provenance import versions
 from lib.shards import each_shard, read_sample
 from lib.static_model import load_stage, save_static_model, with_vectors
 
@@ -73,13 +73,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
     parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the teacher's npy shards")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
-    parser.add_argument("--threads", type=int, default=1)
+    add_device_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    device = job_device(args.gpu)
+    device = job_device(args)
 
     model = load_stage(args.student)
     sentences, shards = read_sample(args.sentences, args.count)
@@ -93,7 +91,7 @@ def main(argv: list[str]) -> None:
         "model_sha256": sha256(args.output / "model.safetensors"),
         "student_sha256": sha256(args.student / "model.safetensors"),
         "device": device_name(device),
-        "versions": {name: importlib.metadata.version(name) for name in ["tokenlearn", "torch", "numpy", "model2vec"]},
+        "versions": versions("tokenlearn", "torch", "numpy", "model2vec"),
     }
     write_json(args.output / "training.json", report)
     say(f"tokenlearn: {len(sentences):,} sentences in {report['seconds']:,.0f} s")

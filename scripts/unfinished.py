@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from lib.job.command import run
-from lib.job.files import read_json, replacing
+from lib.job.files import read_json, write_text
 from lib.job.progress import say
-from lib.page import markdown_page
+from lib.page import Section, markdown_page
 from lib.results import CATEGORIES, average, categories_of, read_result
-from summary import cell
+from lib.summary_tables import cell
 
 ERROR = re.compile(r"\S+\.py: (error: |interrupted)|[\w.]+(Error|Exception)\b")
 
@@ -47,12 +47,12 @@ def main(argv: list[str]) -> None:
     categories = categories_of(args.tasks, args.custom)
     lines, lacking = [], []
     for name in args.scored:
-        scores = args.results / "mteb" / "results" / name
-        report = args.results / "mteb" / "kept" / name / "failed.json"
+        scores, cache = (args.results / "mteb" / folder / name for folder in ("results", "cache"))
+        report = cache / "failed.json"
         fresh = report.exists() and report.stat().st_mtime >= since
-        failed = read_json(report) if fresh else {"failed": {}, "kept": {}}
-        files = {task: args.results / "mteb" / "kept" / name / kept for task, kept in failed["kept"].items()}
-        files = {task: scores / f"{task}.json" for task in args.tasks} | files
+        failed = read_json(report) if fresh else {}
+        files = {task: cache / task / "result.json" if fresh else scores / f"{task}.json" for task in args.tasks}
+        files = {task: path for task, path in files.items() if task not in failed}
         model, stage = name.split("/")
         rows = [read_result(path, categories, model, stage, task) for task, path in files.items() if path.exists()]
         missing = [task for task in args.tasks if task not in {row["task"] for row in rows}]
@@ -60,34 +60,28 @@ def main(argv: list[str]) -> None:
         if name in cause:
             job, error, log = cause[name]
             why = f"not scored: {job}: {error}"
-        lacking += [[model, stage, task, failed["failed"].get(task, why), log] for task in missing]
+        lacking += [[model, stage, task, failed.get(task, why), log] for task in missing]
         whole = [row for row in rows if row["category"] not in {categories[task] for task in missing}]
         means = average(whole) if whole else {}
         if missing:
             means.pop("Avg", None)
         lines.append([model, stage, *(cell(means.get(key)) for key in [*CATEGORIES, "Avg"]), str(len(rows))])
     sections = [
-        {
-            "heading": "An unfinished run",
-            "text": [f"{len(lacking)} of {len(args.scored) * len(args.tasks)} scores are missing."],
-            "header": ["Model", "Stage", "Task", "Why", "Log"],
-            "lines": lacking,
-        },
-        {
-            "heading": "The jobs that failed",
-            "text": ["The log has more."],
-            "header": ["Job", "Its last error", "Log"],
-            "lines": jobs,
-        },
-        {
-            "heading": "What there is",
-            "text": ["A category's mean is shown where none of its tasks is missing."],
-            "header": ["Model", "Stage", *CATEGORIES, "Avg", "Scores"],
-            "lines": lines,
-        },
+        Section(
+            "An unfinished run",
+            [f"{len(lacking)} of {len(args.scored) * len(args.tasks)} scores are missing."],
+            ["Model", "Stage", "Task", "Why", "Log"],
+            lacking,
+        ),
+        Section("The jobs that failed", ["The log has more."], ["Job", "Its last error", "Log"], jobs),
+        Section(
+            "What there is",
+            ["A category's mean is shown where none of its tasks is missing."],
+            ["Model", "Stage", *CATEGORIES, "Avg", "Scores"],
+            lines,
+        ),
     ]
-    with replacing(args.output) as temporary:
-        temporary.write_text(markdown_page(sections), encoding="utf-8")
+    write_text(args.output, markdown_page(sections))
     for *what, why, log in [*lacking, *jobs]:
         if not why.startswith("not scored: "):
             say(f"FAILED {' '.join(what)}: {why} ({log})")

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from lib.crate import CRATE, described_files
 from lib.job.command import InputError, run
 from lib.job.files import read_json, sha256
 from lib.job.progress import progress, say
-from run_crate import CRATE, described_files
 
 
 def changes(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import regex
 
 from lib.job.command import InputError, run
-from lib.job.files import replacing
+from lib.job.files import write_text
 from lib.shards import read_sample
 
 WORD = regex.compile(r"\w+|[^\w\s]+")
@@ -37,8 +37,7 @@ def main(argv: list[str]) -> None:
     words = frequent_words(read_sample(args.sentences, args.count)[0], args.size)
     if len(words) < args.size:
         raise InputError(f"vocabulary: expected {args.size:,} words, found {len(words):,} in the corpus")
-    with replacing(args.output) as temporary:
-        temporary.write_text("\n".join(words) + "\n", encoding="utf-8")
+    write_text(args.output, "\n".join(words) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Differences of two models' scores, with the intervals of a paired bootstrap."""
 
+from pathlib import Path
+
 import numpy as np
 import polars
 
 from lib.results import CATEGORIES
 
 INTERVAL = (2.5, 97.5)
+NUMBERS = ["difference", "low", "high", "low_over_tasks", "high_over_tasks"]
 LEAST_TASKS = 3  # of a category, to say anything of other tasks of the kind
 
 
@@ -19,9 +22,9 @@ def difference(
 ) -> list[dict]:
     """How much better we are than they are on each task, in each category, and on the macro average.
 
-    Two 95 % intervals: over the items of these tasks, and, of the means, over tasks as well, drawn with return within
-    their category, as other tasks of the kind would be. Where a category has fewer than ``LEAST_TASKS``, there is none
-    over tasks: of a single task it would be the one over items.
+    Two 95 % intervals: over the items of these tasks, and, of the means, over tasks as well, sampled with replacement
+    within their category, as other tasks of the kind would be. Where a category has fewer than ``LEAST_TASKS``, there
+    is none over tasks: of a single task it would be the one over items.
 
     Args:
         ours: our score of each task, in hundredths.
@@ -43,16 +46,22 @@ def difference(
         if not tasks:
             continue
         drawn = 100 * np.stack([(ours_resampled[task] - theirs_resampled[task]).to_numpy() for task in tasks])
-        found = np.array([ours[task] - theirs[task] for task in tasks])
-        drawn += (found - drawn.mean(axis=1))[:, None]  # a resampled score has a bias of its own
-        rows += [row(task, value, values) for task, value, values in zip(tasks, found, drawn, strict=True)]
+        observed = np.array([ours[task] - theirs[task] for task in tasks])
+        drawn += (observed - drawn.mean(axis=1))[:, None]  # a resampled score has a bias of its own
+        rows += [row(task, value, values) for task, value, values in zip(tasks, observed, drawn, strict=True)]
         picked = random.integers(len(tasks), size=drawn.shape)
         over_tasks = np.take_along_axis(drawn, picked, 0).mean(axis=0) if len(tasks) >= LEAST_TASKS else None
-        means.append((category, found.mean(), drawn.mean(axis=0), over_tasks))
+        means.append((category, observed.mean(), drawn.mean(axis=0), over_tasks))
     rows += [row(*values) for values in means]
     _, value, items, wide = zip(*means, strict=True)
     over_tasks = None if any(each is None for each in wide) else np.mean(wide, axis=0)
     return [*rows, row("Avg", float(np.mean(value)), np.mean(items, axis=0), over_tasks)]
+
+
+def read_differences(path: Path) -> list[dict]:
+    """The rows that ``differences.py`` wrote."""
+    types = dict.fromkeys(NUMBERS, polars.Float64)
+    return polars.read_csv(path, infer_schema=False, schema_overrides=types).to_dicts()
 
 
 def row(of: str, value: float, items: np.ndarray, tasks: np.ndarray | None = None) -> dict:

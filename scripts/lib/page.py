@@ -1,43 +1,25 @@
-"""Headings, paragraphs and tables as Markdown and as HTML, and what stands for something else there, escaped.
-
-A section is a ``heading``, ``text`` (paragraphs, of which empty ones are left out), and a table: its ``header`` and
-``lines`` of cells, of which all but the first two are numbers.
-"""
+"""Headings, paragraphs and tables as Markdown and as HTML, and what stands for something else there, escaped."""
 
 import html
 from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+TEMPLATES = Path(__file__).parents[1] / "templates"
 # what is no HTML, but code, a table's border, a link, a fence or a heading
 MARKDOWN = str.maketrans({character: f"&#{ord(character)};" for character in "\\`|[~#"})
-HTML = """\
-<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>Summary</title>
-<style>
-.summary { font: 15px/1.5 sans-serif; margin: 1.5em; max-width: 80em }
-.summary div { overflow-x: auto }
-.summary table { border-collapse: collapse }
-.summary th, .summary td { padding: .25em .8em; border-bottom: 1px solid #ccc; text-align: right; white-space: nowrap }
-.summary :is(th, td):nth-child(-n+2) { text-align: left }
-</style>
-<div class="summary">
-{% for section in sections %}
-<h2>{{ section.heading }}</h2>
-{% for paragraph in section.text if paragraph %}
-<p>{{ paragraph }}</p>
-{% endfor %}
-<div><table>
-<tr>{% for name in section.header %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for cells in section.lines %}
-<tr>{% for value in cells %}<td>{{ value }}</td>{% endfor %}</tr>
-{% endfor %}
-</table></div>
-{% endfor %}
-</div>
-</html>
-"""
+
+
+class Section(NamedTuple):
+    """A part of a page: paragraphs, of which empty ones are left out, and a table, of numbers but for two columns."""
+
+    heading: str
+    text: list[str]
+    header: list[str]
+    lines: list[list[str]]
 
 
 def in_markdown(value: object) -> str:
@@ -53,22 +35,22 @@ def table(header: list[str], lines: Iterable[list[str]]) -> Markup:
     return Markup("\n".join([rows[0], "|---|---" + "|---:" * (len(header) - 2) + "|", *rows[1:]]))
 
 
-def markdown_page(sections: list[dict]) -> str:
+def markdown_page(sections: list[Section]) -> str:
     """Sections as a page in Markdown."""
     parts = []
     for section in sections:
-        parts += [f"{'##' if parts else '#'} {in_markdown(section['heading'])}", *map(in_markdown, section["text"])]
-        parts.append(table(section["header"], section["lines"]))
+        parts += [f"{'##' if parts else '#'} {in_markdown(section.heading)}", *map(in_markdown, section.text)]
+        parts.append(table(section.header, section.lines))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def filled(template: str, **values: object) -> str:
-    """A Jinja template of Markdown with values in their places."""
-    environment = Environment(finalize=in_markdown, undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(template).render(values)
-
-
-def html_page(sections: list[dict]) -> str:
-    """Sections as a page in HTML."""
-    environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(HTML).render(sections=sections)
+def render(template: str, **values: object) -> str:
+    """A template of ``scripts/templates``, in HTML or Markdown by its name, with values in their places."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    if template.endswith(".html.jinja"):
+        environment.autoescape = True
+    else:
+        environment.finalize = in_markdown
+    return environment.get_template(template).render(values)

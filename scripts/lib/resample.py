@@ -49,8 +49,8 @@ def average_precision(values: np.ndarray, labels: np.ndarray) -> Statistic:
     up_to, _ = running_numbers(-values)
 
     def of_drawn(drawn: np.ndarray) -> np.ndarray:
-        found = up_to(drawn * labels)
-        return (np.diff(found, prepend=0) * found / np.maximum(up_to(drawn), 1)).sum() / found[-1]
+        positives = up_to(drawn * labels)
+        return (np.diff(positives, prepend=0) * positives / np.maximum(up_to(drawn), 1)).sum() / positives[-1]
 
     return of_drawn
 
@@ -61,7 +61,7 @@ def mean(values: np.ndarray) -> Statistic:
 
 
 def resampled(statistic: Statistic, items: int, seed: int | list[int]) -> np.ndarray:
-    """A statistic over items drawn with return, as many as there are.
+    """A statistic over items sampled with replacement, as many as there are.
 
     Args:
         statistic: a function of how often each item was drawn, ``[items]``.

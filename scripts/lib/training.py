@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lib.job.ahead import ahead
 from lib.job.command import InputError
-from lib.job.device import job_device
+from lib.job.device import add_device_arguments, job_device
 from lib.job.progress import progress, say
 from lib.losses import contrastive_loss, similarity_loss
 from lib.plan.held_out import held_out
@@ -203,18 +203,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--patience", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
-    parser.add_argument("--threads", type=int, default=1)
+    add_device_arguments(parser)
 
 
-def be_deterministic(threads: int) -> None:
-    """Let PyTorch have so many threads, and give the same bytes each time."""
-    torch.set_num_threads(threads)
+def be_deterministic() -> None:
+    """Let PyTorch give the same bytes each time."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
 
 
 def set_up(args: argparse.Namespace) -> tuple[Recipe, str]:
     """The recipe of ``add_options`` and the device to train on, PyTorch set to be deterministic."""
-    be_deterministic(args.threads)
-    return Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__}), job_device(args.gpu)
+    be_deterministic()
+    return Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__}), job_device(args)

@@ -8,6 +8,7 @@ from helpers import distilled, write_embeddings, write_shard
 
 import derive
 import quantize
+from lib.cosine_change import cosines
 from lib.job.command import InputError
 from lib.job.files import sha256
 from lib.static_model import load_static_model, save_static_model, with_vectors
@@ -72,8 +73,8 @@ def test_the_tokens_that_count_most_keep_a_vector_of_their_own(model_folder):
     counts[frequent] = 1_000_000
     clustered = derive.cluster(model, 100, counts, seed=1)
     shared = clustered.embedding[clustered.token_mapping]
-    assert quantize.cosines(model.embedding, shared)[frequent].min() > 0.999
-    assert quantize.cosines(model.embedding, shared).min() < 0.9
+    assert cosines(model.embedding, shared)[frequent].min() > 0.999
+    assert cosines(model.embedding, shared).min() < 0.9
 
 
 def test_shared_vectors_are_trained_on_the_teachers_targets(model_folder, sentences, tmp_path):

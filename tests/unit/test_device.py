@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import lib.job.device as device
@@ -30,6 +31,7 @@ def test_each_job_has_its_own_device_and_a_killed_one_gives_it_back(tmp_path):
 
 
 def test_without_a_gpu_a_cpu_serves():
-    assert device.job_device(0) == "cpu"
+    threads = device.torch.get_num_threads()
+    assert device.job_device(Namespace(gpu=0, threads=threads)) == "cpu"
     if not device.torch.cuda.is_available():
-        assert device.job_device(1) == "cpu"
+        assert device.job_device(Namespace(gpu=1, threads=threads)) == "cpu"

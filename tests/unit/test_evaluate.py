@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 import compare
 import evaluate
 import prepare_task
+from lib import embedder
 from lib.job.command import InputError
 from lib.job.files import HASHES, write_json
 from lib.plan.tasks import BENCHMARK
@@ -40,11 +41,11 @@ def pairs(path, scores):
     return rows
 
 
-def scores(model_folder, output, custom, *tasks, kept=None):
+def scores(model_folder, output, custom, *tasks, cache=None, code=()):
     """Evaluate a model and return the main score of each task."""
     command = ["--model", model_folder, "--name", "m", "--revision", "distilled", "--tasks", *tasks]
-    command += ["--custom", json.dumps(custom), "--kept", kept or output / "kept", "--output", output]
-    command += ["--seed", 42, "--resampled", output.with_suffix(".parquet")]
+    command += ["--custom", json.dumps(custom), "--cache", cache or output / "cache", "--output", output]
+    command += ["--code", *code, "--seed", 42, "--resampled", output.with_suffix(".parquet")]
     evaluate.main([str(part) for part in command])
     found = {}
     for path in output.glob("*.json"):
@@ -105,43 +106,49 @@ def three(tmp_path):
 
 def test_a_task_that_fails_loses_no_other_and_a_rerun_scores_only_that(model_folder, tmp_path, three, capfd):
     custom = dict.fromkeys("ABC", "STS")
-    out, kept = tmp_path / "out", tmp_path / "kept"
+    out, cache = tmp_path / "out", tmp_path / "cache"
     with pytest.raises(InputError, match=r"task B:.*nan.* 2 "):
-        scores(model_folder, out, custom, *three, kept=kept)
+        scores(model_folder, out, custom, *three, cache=cache)
     assert not out.exists()
-    report = json.loads((kept / "failed.json").read_text(encoding="utf-8"))
-    assert list(report["failed"]) == ["B"] and list(report["kept"]) == ["A", "C"]
-    before = {path.name: path.stat().st_mtime_ns for path in kept.glob("?-*")}
-    assert sorted(name[0] for name in before if name.endswith(".json")) == ["A", "C"]
+    assert list(json.loads((cache / "failed.json").read_text(encoding="utf-8"))) == ["B"]
+    before = {path: path.stat().st_mtime_ns for path in cache.glob("?/*")}
+    assert {path.parent.name for path in before} == {"A", "C"}
     pairs(three[1], [float(i % 5) for i in range(10)])
     capfd.readouterr()
-    assert sorted(scores(model_folder, out, custom, *three, kept=kept)) == ["A", "B", "C"]
+    assert sorted(scores(model_folder, out, custom, *three, cache=cache)) == ["A", "B", "C"]
     scored = [line for line in capfd.readouterr().err.splitlines() if line.startswith("m distilled")]
     assert [line.split()[2] for line in scored] == ["B:"]
-    assert {name: (kept / name).stat().st_mtime_ns for name in before} == before
-    assert not (kept / "failed.json").exists()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not (cache / "failed.json").exists()
 
 
 def test_a_bug_in_one_task_loses_no_other(model_folder, tmp_path, three, capfd):
     write_task(three[1], test={"sentence1": ["a"], "score": [1.0]})
     with pytest.raises(InputError, match="task B"):
-        scores(model_folder, tmp_path / "out", dict.fromkeys("ABC", "STS"), *three, kept=tmp_path / "kept")
+        scores(model_folder, tmp_path / "out", dict.fromkeys("ABC", "STS"), *three, cache=tmp_path / "cache")
     assert "Traceback" in capfd.readouterr().err
-    assert len(list((tmp_path / "kept").glob("?-*.json"))) == 2
+    assert len(list((tmp_path / "cache").glob("?/result.json"))) == 2
 
 
-def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_kept(
+def test_other_data_or_another_model_is_scored_anew_and_replaces_what_was_cached(
     model_folder, teacher_folder, tmp_path, three
 ):
-    out, kept = tmp_path / "out", tmp_path / "kept"
-    first = scores(model_folder, out, {"A": "STS"}, three[0], kept=kept)
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    first = scores(model_folder, out, {"A": "STS"}, three[0], cache=cache)
     pairs(three[0], [float(-(i % 7)) for i in range(20)])
-    second = scores(model_folder, out, {"A": "STS"}, three[0], kept=kept)
+    second = scores(model_folder, out, {"A": "STS"}, three[0], cache=cache)
     other = distilled(teacher_folder, tmp_path / "other", dimensions=4)
-    third = scores(other, out, {"A": "STS"}, three[0], kept=kept)
+    third = scores(other, out, {"A": "STS"}, three[0], cache=cache)
     assert second["A"] == pytest.approx(-first["A"])
     assert third["A"] not in (first["A"], second["A"])
-    assert sorted(path.suffix for path in kept.iterdir()) == [".json", ".npy", ".sha256"]
+    assert sorted(path.name for path in cache.rglob("*.*")) == [HASHES, "key.json", "resampled.npy", "result.json"]
+
+
+def test_other_code_scores_anew(model_folder, tmp_path, three, capfd):
+    for text, scored in [("one", 1), ("one", 0), ("another", 1)]:
+        (tmp_path / "code.py").write_text(text)
+        scores(model_folder, tmp_path / "out", {"A": "STS"}, three[0], code=[tmp_path / "code.py"])
+        assert capfd.readouterr().err.count("m distilled A: ") == scored
 
 
 def test_a_table_that_differs_in_one_label_is_other_data(model_folder, tmp_path):
@@ -153,7 +160,7 @@ def test_a_table_that_differs_in_one_label_is_other_data(model_folder, tmp_path)
         command = ["--name", "Mine", "--source", tmp_path / "rows.jsonl", "--type", "Classification"]
         prepare_task.main([str(part) for part in [*command, "--output", folder / "Mine.arrow"]])
         resampled = folder / "mteb" / "resampled" / "m" / "distilled"
-        scores(model_folder, resampled, {"Mine": "Classification"}, folder / "Mine.arrow", kept=folder / "kept")
+        scores(model_folder, resampled, {"Mine": "Classification"}, folder / "Mine.arrow", cache=folder / "cache")
         found = read_results([resampled / "Mine.json"], {"Mine": "Classification"})
         write_json(folder / "summary.json", {"rows": found, "settings": {"evaluation_seed": 42}})
         (folder / "config.yaml").write_text(f"run: {name}\n")
@@ -163,20 +170,20 @@ def test_a_table_that_differs_in_one_label_is_other_data(model_folder, tmp_path)
     assert "of another revision: Mine" in (tmp_path / "edited" / "it.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("ending", [".json", ".npy", ".sha256"])
+@pytest.mark.parametrize("name", ["result.json", "resampled.npy", "key.json", HASHES])
 @pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-1], lambda content: None])
-def test_a_kept_score_that_is_damaged_or_gone_is_scored_again(model_folder, tmp_path, three, ending, damage):
-    out, kept = tmp_path / "out", tmp_path / "kept"
-    first = scores(model_folder, out, {"A": "STS"}, three[0], kept=kept)
+def test_a_cached_score_that_is_damaged_or_gone_is_scored_again(model_folder, tmp_path, three, name, damage):
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    first = scores(model_folder, out, {"A": "STS"}, three[0], cache=cache)
     resampled = (tmp_path / "out.parquet").read_bytes()
-    (path,) = kept.glob(f"*{ending}")
+    path = cache / "A" / name
     content = damage(path.read_bytes())
     path.unlink()
     if content is not None:
         path.write_bytes(content)
     shutil.rmtree(out)
     (tmp_path / "out.parquet").unlink()
-    assert scores(model_folder, out, {"A": "STS"}, three[0], kept=kept) == first
+    assert scores(model_folder, out, {"A": "STS"}, three[0], cache=cache) == first
     assert (tmp_path / "out.parquet").read_bytes() == resampled
 
 
@@ -214,23 +221,23 @@ def test_a_repeated_text_is_embedded_once_and_answered_everywhere():
 
 @pytest.mark.usefixtures("precision")
 def test_a_transformer_is_loaded_by_sentence_transformers(teacher_folder):
-    vectors = evaluate.load_embedder(teacher_folder, "cpu")(["the old boat", "a quiet farm"])
+    vectors = embedder.load_embedder(teacher_folder, "cpu")(["the old boat", "a quiet farm"])
     assert vectors.shape == (2, 32)
 
 
 def test_a_transformers_progress_is_ours_and_its_vectors_are_in_the_texts_order(
     teacher_folder, sentences, monkeypatch, capfd, precision
 ):
-    monkeypatch.setattr(evaluate, "TEXTS_AT_ONCE", 128)
-    vectors = evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    monkeypatch.setattr(embedder, "TEXTS_AT_ONCE", 128)
+    vectors = embedder.load_embedder(teacher_folder, "cpu")(sentences)
     assert "400 texts in " in capfd.readouterr().err
     expected = SentenceTransformer(str(teacher_folder), device="cpu").encode(sentences, batch_size=64)
     np.testing.assert_allclose(vectors, expected, atol={"float32": 1e-5, "bfloat16": 0.1}[precision])
 
 
 def test_a_transformer_in_bfloat16_is_pooled_in_float32(teacher_folder, sentences, monkeypatch):
-    monkeypatch.setattr(evaluate, "has_fast_bfloat16", lambda device: True)
-    vectors = evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    monkeypatch.setattr(embedder, "has_fast_bfloat16", lambda device: True)
+    vectors = embedder.load_embedder(teacher_folder, "cpu")(sentences)
     expected = SentenceTransformer(str(teacher_folder), device="cpu").encode(sentences)
     assert vectors.dtype == np.float32
     cosines = (vectors * expected).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
@@ -241,13 +248,13 @@ def test_a_transformer_in_bfloat16_is_pooled_in_float32(teacher_folder, sentence
 
 @pytest.mark.usefixtures("precision")
 def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd):
-    evaluate.load_embedder(teacher_folder, "cpu")(sentences)
+    embedder.load_embedder(teacher_folder, "cpu")(sentences)
     assert "\r" not in capfd.readouterr().err
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
-        evaluate.load_embedder(tmp_path, "cpu")
+        embedder.load_embedder(tmp_path, "cpu")
 
 
 def test_data_is_read_back_with_columns_that_are_lists(tmp_path):

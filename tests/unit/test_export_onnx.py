@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 import export_onnx
 from derive import cluster
+from lib.plan.stage_files import ONNX_FILES
 from lib.static_model import load_static_model, save_static_model
 
 # an unknown sign, only such, and nothing
@@ -59,7 +60,7 @@ def test_the_report_says_what_int8_saves_and_changes(exported):
 
 
 def test_the_same_model_gives_the_same_bytes_and_no_path_of_this_machine(exported):
-    for name in export_onnx.FILES.values():
+    for name in ONNX_FILES.values():
         content = (exported[1] / "onnx" / name).read_bytes()
         assert content == (exported[1] / "again" / name).read_bytes()
         assert str(Path(sys.prefix)).encode() not in content and b".py" not in content

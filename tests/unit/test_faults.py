@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_i
         (check_teacher, "--teacher {folder} --max-length 64 --pooling mean --output {output}"),
         (
             evaluate,
-            "--model {folder} --name peer --revision baseline --seed 0 --tasks {shard} --kept {output}/kept"
+            "--model {folder} --name peer --revision baseline --seed 0 --tasks {shard} --cache {output}/cache"
             " --resampled {output}/resampled.parquet --output {output}",
         ),
         (speed, "--models {folder} --names m/int8 --sentences {shard} --threads 1 --output {output}"),

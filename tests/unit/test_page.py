@@ -6,7 +6,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from lib.page import filled, html_page, markdown_page, table
+from lib import page
+from lib.page import Section, in_markdown, markdown_page, render, table
 
 TEXTS = [
     "</script><script>alert(1)</script>",
@@ -36,24 +37,21 @@ def shown(markdown):
 
 def sections(text):
     """Two sections that hold a text wherever one may stand."""
-    return [{"heading": text, "text": [text, ""], "header": [text] * 3, "lines": [[text] * 3]}] * 2
+    return [Section(text, [text, ""], [text] * 3, [[text] * 3])] * 2
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_text_is_shown_as_it_is_in_markdown(text):
+def test_a_text_is_shown_as_it_is_in_markdown(text, monkeypatch, tmp_path):
+    monkeypatch.setattr(page, "TEMPLATES", tmp_path)
+    (tmp_path / "text.md.jinja").write_text("It is {{ text }}.\n\n{{ table }}")
     line = " ".join(text.split())
     assert shown(markdown_page(sections(text))) == [line] * 16
-    assert shown(filled("It is {{ text }}.\n\n{{ table }}", text=text, table=table(["a", "b"], [[text, text]]))) == [
-        f"It is {line}.",
-        "a",
-        "b",
-        line,
-        line,
-    ]
+    markdown = render("text.md.jinja", text=text, table=table(["a", "b"], [[text, text]]))
+    assert shown(markdown) == [f"It is {line}.", "a", "b", line, line]
 
 
 def test_what_is_markdown_already_stays():
-    assert filled("{{ code }}\n", code=Markup("`a | b`")) == "`a | b`\n"
+    assert in_markdown(Markup("`a | b`")) == "`a | b`"
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -63,6 +61,6 @@ def test_a_text_is_shown_as_it_is_in_html(text):
     parser.handle_starttag = lambda tag, attributes: tags.append(tag)
     parser.handle_comment = parser.unknown_decl = tags.append
     parser.handle_data = data.append
-    parser.feed(html_page(sections(text)))
+    parser.feed(render("page.html.jinja", sections=sections(text)))
     assert set(tags) == {"html", "meta", "title", "style", "div", "h2", "p", "table", "tr", "th", "td"}
     assert " ".join("".join(data).split()).count(" ".join(text.split())) == 16

@@ -9,6 +9,7 @@ from helpers import distilled, write_shard
 from safetensors.numpy import load_file, save_file
 
 import quantize
+from lib.cosine_change import cosines
 from lib.job.command import InputError
 from lib.job.files import write_hashes
 from lib.static_model import load_static_model
@@ -31,7 +32,7 @@ def test_int8_is_small_and_close(model_folder, sentences, tmp_path):
     model, report = run(model_folder, sentences, tmp_path)
     assert model.embedding.dtype == np.int8
     assert report["bytes"] < report["float32_bytes"] / 3
-    change = 1 - quantize.cosines(load_static_model(model_folder).encode(sentences), model.encode(sentences))
+    change = 1 - cosines(load_static_model(model_folder).encode(sentences), model.encode(sentences))
     assert report["cosine_change_max"] == pytest.approx(change.max())
     assert report["cosine_change_mean"] == pytest.approx(change.mean())
     assert change.max() < 0.05
@@ -58,4 +59,4 @@ def test_an_absurd_change_is_refused_and_leaves_no_model(model_folder, sentences
 def test_cosines():
     left = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     right = np.array([[0.0, 2.0], [3.0, 3.0], [1.0, 0.0]])
-    assert quantize.cosines(left, right) == pytest.approx([0.0, 1.0, 0.0])
+    assert cosines(left, right) == pytest.approx([0.0, 1.0, 0.0])

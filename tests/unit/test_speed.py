@@ -11,7 +11,7 @@ import transformers
 from helpers import distilled, write_shard
 
 import speed
-from evaluate import load_embedder
+from lib.embedder import load_embedder
 from lib.job.command import InputError
 from lib.static_model import load_static_model, save_static_model, with_vectors
 

@@ -24,8 +24,9 @@ import release
 import summary
 from derive import cluster
 from lib.job.command import InputError
-from lib.results import fastest, speed_lines, speed_text
+from lib.results import fastest
 from lib.static_model import load_static_model, save_static_model
+from lib.summary_tables import speed_lines, speed_text
 
 RATES = {"m/int8": {"short": 31234.5, "long": 1500.0}, "other/baseline": {"short": 210.4, "long": 20.0}}
 SPEED = {
@@ -255,7 +256,7 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     means = [{"model": f"m-seed{i}", "stage": "int8", "STS": 70.0 + i, "Avg": 60.0 + 2 * i} for i in (1, 2, 3)]
     seeds = {"seeds": {"m": [row["model"] for row in means]}}
     speeds = {"m-seed1/int8": {"texts_per_second": 1234.5, "threads": 8}}
-    lines = summary.final_lines(means, {"m-seed1/int8": 2e6}, speeds, seeds)
+    lines = summary.final_lines(means, {"m-seed1/int8": 2.0}, speeds, seeds)
     expected = ["m, 3 seeds", "ours, int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
     assert lines == [expected]
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTextEncoding, AutoTokenizer, BertForMaskedLM, PreTrainedTokenizerFast
 
 import distill
-import evaluate
+from lib.embedder import load_embedder
 from lib.job.command import InputError
 from lib.teacher import Teacher
 
@@ -19,7 +19,7 @@ MAX_LENGTH = 64
 LOADERS = {
     "teacher": lambda folder: Teacher(folder, MAX_LENGTH, "mean", "cpu"),
     "distilled": lambda folder: distill.distill(folder, 16, None, "cpu"),
-    "baseline": lambda folder: evaluate.load_embedder(folder, "cpu"),
+    "baseline": lambda folder: load_embedder(folder, "cpu"),
 }
 LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
 T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2}
@@ -140,7 +140,7 @@ def test_a_tokenizer_that_pads_before_the_text_changes_no_vector(copied, sentenc
     settings = json.loads((copied / "tokenizer_config.json").read_text(encoding="utf-8"))
     (copied / "tokenizer_config.json").write_text(json.dumps(settings | {"padding_side": "left"}))
     SentenceTransformer(modules=[Transformer(str(copied)), Pooling(32, pooling)]).save(str(copied / "saved"))
-    embed = evaluate.load_embedder(copied / "saved", "cpu")
+    embed = load_embedder(copied / "saved", "cpu")
     texts = sorted(sentences, key=len)[:: len(sentences) // 10]
     alone = np.concatenate([embed([text]) for text in texts])
     cosines = (embed(texts) * alone).sum(1) / np.linalg.norm(alone, axis=1) ** 2

@@ -12,13 +12,13 @@ LOGS = {"pretrained m": "train.py: error: the rate is <bad> | too large\n", "spe
 
 @pytest.fixture
 def page(tmp_path, capsys):
-    """A function that writes logs and kept reports, those of before the run first, and gives what is said of them."""
+    """A function that writes logs and failed tasks, those of before the run first, and gives what is said of them."""
 
-    def write(logs, kept=None, before=()):
+    def write(logs, tasks=None, before=()):
         (tmp_path / ".claimed").touch()
         files = {f"logs/{name}.log": text for name, text in logs.items()}
-        if kept:
-            files["mteb/kept/m/int8/failed.json"] = json.dumps(kept)
+        if tasks:
+            files["mteb/cache/m/int8/failed.json"] = json.dumps(tasks)
         for name, text in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,9 +70,9 @@ def test_a_job_that_was_killed_has_no_error_and_an_older_log_is_not_its_own(page
 
 
 def test_why_a_task_failed_is_said_where_it_failed_in_this_run(page):
-    kept = {"failed": {"STS12": "task STS12: expected a score"}, "kept": {}}
-    text, said = page(LOGS, kept)
+    tasks = {"STS12": "task STS12: expected a score"}
+    text, said = page(LOGS, tasks)
     assert "| task STS12: expected a score |" in lines(text, "m | int8 | STS12")[0]
     assert "FAILED m int8 STS12: task STS12: expected a score" in said
-    text, _ = page(LOGS, kept, before=["mteb/kept/m/int8/failed.json"])
+    text, _ = page(LOGS, tasks, before=["mteb/cache/m/int8/failed.json"])
     assert "the rate" in lines(text, "m | int8 | STS12")[0]

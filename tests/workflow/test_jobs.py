@@ -53,15 +53,18 @@ def test_quickstart_profile_leaves_cores_to_the_command_and_to_other_profiles():
     assert not {"cores", "jobs", "executor", "resources"} & set(profile)
 
 
-def test_a_rule_depends_on_the_modules_and_scripts_that_its_script_imports(tmp_path):
+def test_a_rule_depends_on_the_modules_that_its_script_imports(tmp_path):
     done = snakemake(copy_checkout(tmp_path / "checkout"), "-n")
     text = done.stdout + done.stderr
-    derive, speed = (
-        set(re.search(rf"rule {name}:\n    input: (.*)", text)[1].split(", ")) for name in ("derive", "speed")
+    derive, speed, summary, release = (
+        set(re.search(rf"rule {name}:\n    input: (.*)", text)[1].split(", "))
+        for name in ("derive", "speed", "summary", "release_model")
     )
     assert {"scripts/derive.py", "scripts/lib/training.py", "scripts/lib/losses.py"} <= derive
-    assert {"scripts/speed.py", "scripts/evaluate.py"} <= speed
-    assert not {"scripts/lib/__init__.py", "scripts/evaluate.py", "scripts/lib/job/files.py"} & derive
+    assert {"scripts/speed.py", "scripts/lib/embedder.py"} <= speed
+    assert "scripts/templates/page.html.jinja" in summary - derive - release
+    assert "scripts/templates/card.md.jinja" in release - derive - summary
+    assert not {"scripts/lib/__init__.py", "scripts/lib/embedder.py", "scripts/lib/job/files.py"} & derive
 
 
 def test_downloads_need_no_other_job(tmp_path):

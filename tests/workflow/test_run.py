@@ -66,7 +66,7 @@ def edited(path, jobs_of):
 def test_the_tree_is_complete_and_the_numbers_agree(finished):
     results = finished[0] / "results" / RUN
     assert not list(finished[0].glob("<*"))  # no path variable is left as it stands
-    assert (finished[0] / "results" / RUN / "mteb" / "kept" / "small" / "int8").is_dir()
+    assert (finished[0] / "results" / RUN / "mteb" / "cache" / "small" / "int8").is_dir()
     summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
     assert len(summary["rows"]) == 5 * 2
     for row in summary["rows"]:

@@ -52,12 +52,12 @@ def end_with(pid: int) -> None:
 def run(main: Callable[[list[str]], None]) -> None:
     """Run a script's ``main`` on the command line's arguments.
 
-    An ``InputError``, a file system that refuses (full, read-only) or an interrupt ends the process with one line and
-    exit code 1; other exceptions are bugs and keep their traceback. The workflow's process, ``WORKFLOW_PID``, is looked
-    after: a job whose workflow was killed would go on, and come between a later run's.
+    An ``InputError``, a file system that refuses (full, read-only), an interrupt or the end of the workflow's process
+    (``WORKFLOW_PID``) ends this one with one line and exit code 1; other exceptions are bugs and keep their traceback.
     """
     # a scheduler sends it; an interrupt is ignored in the background
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # a killed Snakemake leaves its jobs, and a late one would replace what the next run has made with other settings
     workflow = int(os.environ.get("WORKFLOW_PID", 0))
     if workflow and is_running(workflow):  # in a container it may be out of sight
         Thread(target=end_with, args=[workflow], daemon=True).start()

@@ -1,5 +1,6 @@
 """The device of a job: a GPU that no other job of this machine has, where it may have one; else the CPU."""
 
+import argparse
 import fcntl
 import os
 import tempfile
@@ -24,16 +25,20 @@ def take_free(names: list[str], folder: Path) -> int | None:
     return None
 
 
-def job_device(gpus: int) -> str:
-    """The device that a job computes on, ``cuda`` or ``cpu``.
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that ``job_device`` reads."""
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def job_device(args: argparse.Namespace) -> str:
+    """The device that a job computes on, ``cuda`` or ``cpu``, after PyTorch was given the job's threads.
 
     A scheduler such as Slurm shows a job its own devices only. Without one, jobs side by side each take another; where
     all are taken, a job shares the first. torch is told which.
-
-    Args:
-        gpus: GPUs of the job; with 0, or where PyTorch sees none, a CPU serves.
     """
-    if not gpus or not torch.cuda.is_available():
+    torch.set_num_threads(args.threads)
+    if not args.gpu or not torch.cuda.is_available():
         return "cpu"
     names = [str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count())]
     torch.cuda.set_device(take_free(names, Path(tempfile.gettempdir())) or 0)

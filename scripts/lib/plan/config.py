@@ -219,7 +219,7 @@ def check_meaning(config: dict, sources: str) -> None:
     for name, task in evaluation["custom_tasks"].items():
         source = parse_source(task["source"])
         if source.kind == "path" and task["format"] == "table":
-            from prepare_task import check_columns
+            from lib.task_tables import check_columns
 
             try:
                 check_columns(Path(source.path), task["type"])

@@ -8,24 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 from lib.job.command import InputError
-from lib.job.files import HASHES
 from lib.plan.sources import parse_source
+from lib.plan.stage_files import FILES, TRAINED_FILES
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
 Stage = tuple[str, str]  # a model or baseline, and its stage
-
-MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
-STATIC_FILES = [*MODEL_FILES, "modules.json", HASHES]
-TRAINED_FILES = [*STATIC_FILES, "training.json"]
-INT8_FILES = [*MODEL_FILES, "quantization.json", HASHES]
-# in a model's folder, by stage; all others are trained
-FILES = {
-    "distilled": STATIC_FILES,
-    "derived": [*STATIC_FILES, "derivation.json"],
-    "int8": INT8_FILES,
-    "float16": [*INT8_FILES, "modules.json"],
-    "onnx": ["model.onnx", "model_quantized.onnx", "onnx.json"],
-}
 
 
 def corpus_sources(config: dict) -> list[str]:
