@@ -1,6 +1,7 @@
 """The config of a run, checked before any job: a mistake is one line with its key and what was expected."""
 
 import difflib
+import json
 import re
 import subprocess
 import sys
@@ -37,17 +38,32 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a key that is there twice is a mistake, as in YAML."""
+    keys = [key for key, _ in pairs]
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            raise ValueError(f"the key {key!r} twice")
+    return dict(pairs)
+
+
 def read_config(path: Path) -> dict:
-    """Read a config file.
+    """Read a config file: JSON if its name ends in ``.json``, else YAML.
 
     Raises:
-        InputError: it is no YAML, or no mapping, or has a key twice; with the line.
+        InputError: it is not of this format, or no mapping, or has a key twice; with the line where it is known.
     """
+    language = "JSON" if path.suffix.lower() == ".json" else "YAML"  # JSON may be indented by tabs, YAML may not
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, object_pairs_hook=without_repeats) if language == "JSON" else yaml.load(text, Loader)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise InputError(f"{path}, line {line}: expected UTF-8, found {error.object[error.start]:#x}") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: expected JSON, found {error.msg}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: expected {language}, found {error}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise InputError(f"{path}, line {line}: expected YAML, found {error.problem}") from error
@@ -201,7 +217,9 @@ def check_meaning(config: dict, sources: str) -> None:
     """
     evaluation = config["evaluation"]
     texts = {"teacher.source": config["teacher"]["source"]}
-    texts |= {f"corpus.source[{i}]": source for i, source in enumerate(corpus_sources(config))}
+    several = isinstance(config["corpus"]["source"], list)
+    for number, text in enumerate(corpus_sources(config)):
+        texts[f"corpus.source[{number}]" if several else "corpus.source"] = text
     texts |= {f"baselines.{name}": source for name, source in config["baselines"].items()}
     texts |= {f"evaluation.custom_tasks.{name}.source": t["source"] for name, t in evaluation["custom_tasks"].items()}
     for key, text in texts.items():
