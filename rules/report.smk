@@ -3,18 +3,18 @@
 # needs  <results>/mteb/results/{model}/{stage}/{task}.json, <results>/mteb/resampled/{model}/{stage}.parquet,
 #        <results>/models/{model}/{stage}/
 # makes  <results>/summary.{csv,json,md,html}
-#        <results>/differences.csv           between stages, and to baselines: which are more than chance
+#        <results>/differences.csv           between stages, and from baselines, with their statistical significance
 #        <results>/speed.json                how fast the final models and the baselines embed
-#        <results>/config.yaml               the merged config, and what made the run
+#        <results>/config.yaml               the merged config, and the provenance of the run
 #        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
 #        <results>/plots/similarities.svg    where a task is STS
 #        <results>/plots/clusters.svg        where a model's tokens share vectors
-#        <results>/ro-crate-metadata.json    each file's sha256, and what the run was made of
-#        <results>/against/{other}.md        what changed against another run, made when asked for
+#        <results>/ro-crate-metadata.json    each file's sha256, and the inputs of the run
+#        <results>/against/{other}.md        what changed since another run; made on request
 
 
 rule differences:
-    """Compare stages with each other and with the baselines: which differences are more than chance?"""
+    """Compare stages with each other and with the baselines: which differences are statistically significant?"""
     input:
         script=script("differences"),
         lib=library("differences"),
@@ -40,7 +40,7 @@ rule differences:
 
 
 rule speed:
-    """Measure how fast the final models and the baselines embed, in turns, after all other work."""
+    """Measure how fast the final models and the baselines embed, alternating, after all other work."""
     input:
         script=script("speed"),
         lib=library("speed"),
@@ -107,7 +107,7 @@ rule summary:
 
 
 rule run_config:
-    """Write down the merged config, and the commit, command, devices and versions that made the run."""
+    """Write the merged config with the commit, command, devices and versions of the run."""
     input:
         script=script("run_config"),
         lib=library("run_config"),
@@ -119,7 +119,7 @@ rule run_config:
             "<results>/config.yaml",
             caption="../report/config.rst",
             category="3. Settings",
-            labels={"shows": "the merged config, and what made the run"},
+            labels={"shows": "the merged config and provenance"},
         ),
     log:
         "<logs>/run_config.log",
@@ -171,7 +171,7 @@ rule plots:
 
 
 rule compare:
-    """Show what changed against another finished run, and whether it is more than chance."""
+    """Show what changed since another finished run, and whether the difference is statistically significant."""
     input:
         script=script("compare"),
         lib=library("compare"),
@@ -217,7 +217,7 @@ rule run_crate:
 
 
 rule verify:
-    """See whether each file of a finished run is as the run made it; makes nothing."""
+    """Check that each file of a finished run is unchanged; makes nothing."""
     input:
         script=script("verify"),
         lib=library("verify"),

@@ -141,19 +141,17 @@ def test_every_number_is_a_result(made):
 
 def test_markdown_shows_scores_sizes_and_the_reference(made):
     text = (made / "summary.markdown").read_text(encoding="utf-8")
-    assert text.index("| m | ours, int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |") < text.index(
-        "| distilled |"
-    )
+    assert text.index("| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |") < text.index("| distilled |")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |" in text
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 | 210 (1) |" in text
     assert "| other | Avg | MTEB's results | 31.00 | 30.00 | -1.00 |" in text
     assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | another | 61.50 | 66.67 | +5.17 |" in text
-    assert "int8 is the released stage, quantized: distilled of m." in text
+    assert "int8 is the quantized released stage: distilled of m." in text
     assert "| m | int8 | 31,234 (2) | 148.5 | 15,617 | 74.2 | 1,500 (2) | 0.50 | 0.75 | 0.25 | 31 |" in text
     assert "| absent | STS | a card | 70.00 | not run | not run |" in text
-    assert "Topics (Classification, no part of MTEB): what Topics is." in text
+    assert "Topics (Classification, not part of MTEB): what Topics is." in text
 
 
 def test_each_model_is_shown_at_its_own_best_number_of_threads(made):
@@ -194,13 +192,11 @@ def test_speeds_are_drawn_of_those_that_were_measured(family, tmp_path):
         assert "peer" not in drawn(tmp_path / "speed.svg")
 
 
-def test_a_difference_that_scatters_alike_stands_and_one_that_does_not_is_chance(made):
+def test_a_difference_that_scatters_alike_is_significant_and_one_that_does_not_is_not(made):
     text = (made / "summary.markdown").read_text(encoding="utf-8")
     # +10, +10 and -10
     means = r"\+10\.00\* \| \+10\.00\* \| -10\.00\*"
-    assert re.search(
-        rf"\| m, int8 \| m, distilled \| \+3\.33\* \| \+\S+ to \+\S+ \| – \| these tasks \| {means} \|", text
-    )
+    assert re.search(rf"\| m, int8 \| m, distilled \| \+3\.33\* \| \+\S+ to \+\S+ \| – \| items \| {means} \|", text)
     means = r"\+50\.00 \| \+0\.00 \| \+60\.00"
     assert re.search(rf"\| m, int8 \| other, baseline \| \+36\.67 \| .* \| no \| {means} \|", text)
     with (made / "differences.csv").open() as file:
@@ -257,7 +253,7 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     seeds = {"seeds": {"m": [row["model"] for row in means]}}
     speeds = {"m-seed1/int8": {"texts_per_second": 1234.5, "threads": 8}}
     lines = summary.final_lines(means, {"m-seed1/int8": 2.0}, speeds, seeds)
-    expected = ["m, 3 seeds", "ours, int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
+    expected = ["m, 3 seeds", "int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
     assert lines == [expected]
 
 
@@ -326,7 +322,7 @@ def draw(summary, trainings, folder):
 
 @pytest.fixture
 def family(tmp_path):
-    """The summary of a family of four, as the untouched config would give it, with made numbers; and a training."""
+    """The summary of a family of four, as of the untouched config, with synthetic numbers; and a training."""
     stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["derived", "int8"]}
     stages |= {model: ["distilled", "pretrained", "born-again-1", "int8"] for model in "bc"}
     pairs = [(model, stage) for model in "abc" for stage in stages[model]] + [("micro", "int8"), ("peer", "baseline")]
@@ -341,10 +337,10 @@ def family(tmp_path):
     settings["reference"]["a $x_$"] = {"<b> & $\\frac$": {"Avg": 60.0, "Size (MB)": 1.0}}
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "speeds": sizes, "settings": settings}))
-    rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,stands"]
+    rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,significant"]
     for against in ["a,pretrained", "peer,baseline"]:
-        rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,these tasks"]
-        rows += [f"a,int8,{against},Avg,2,1,3,1,3,yes"]
+        rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,items"]
+        rows += [f"a,int8,{against},Avg,2,1,3,1,3,items and tasks"]
     (tmp_path / "differences.csv").write_text("\n".join(rows))
     training = tmp_path / "a" / "pretrained"
     training.mkdir(parents=True)
@@ -391,7 +387,7 @@ def test_gains_are_of_means_and_differences_to_baselines_of_tasks(family, tmp_pa
 
 def test_shared_vectors_are_a_curve_beside_the_model_that_they_come_from(family, tmp_path):
     draw(*family, tmp_path)
-    assert {"2,000", "of a, 128 dimensions", "a, a vector a token"} <= set(drawn(tmp_path / "clusters.svg"))
+    assert {"2,000", "from a, 128 dimensions", "a, one vector per token"} <= set(drawn(tmp_path / "clusters.svg"))
 
 
 def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):

@@ -248,9 +248,9 @@ class Family:
     def plots(self) -> dict[str, str]:
         """What each plot shows, by its name."""
         plots = {
-            "stages": "scores along the stages",
-            "gains": "what each stage gained, and whether by chance",
-            "tasks": "each task, against the baselines",
+            "stages": "scores by stage",
+            "gains": "the gain of each stage, and its significance",
+            "tasks": "each task, compared with the baselines",
             "size": "quality over size",
             "speed": "quality over speed",
             "loss": "loss curves",
