@@ -170,7 +170,7 @@ wildcard_constraints:
 
 
 def failed_jobs():
-    """The jobs that failed, as JSON: of each its rule and wildcards, its log, and the model/stages that it is needed for."""
+    """The failed jobs as JSON: for each its rule and wildcards, its log, and each model/stage that needs it."""
     dag, found = workflow.dag, []
     failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
     for job in sorted(failed, key=lambda job: job.log[0]):

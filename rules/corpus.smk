@@ -66,11 +66,12 @@ rule sentences:
         # another teacher samples nothing anew, but one that will not do fails before this
         teacher=ancient("<results>/teacher/checked.json"),
         settings="<results>/corpus/settings.json",
-        sources=[source_path(text) for text in family.corpus if parse_source(text).kind != "hub"],  # the hub's are streamed
+        # texts of the hub are streamed
+        sources=[source_path(text) for text in family.corpus if parse_source(text).kind != "hub"],
         files=[file for text in family.corpus for file in files_of(text)],
         tasks=[task_path(task) for task in family.decontaminate],
     output:
-        shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
+        sentences=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
         manifest="<results>/corpus/manifest.json",
     log:
         "<logs>/sentences.log",
@@ -86,9 +87,9 @@ rule sentences:
         mem_mb=memory(sampling_memory),
         runtime=round(60 + 120 * family.sentences / 1e6),
     params:
-        shards=folder_of_output,
+        sentences=folder_of_output,
         sources=json.dumps(family.corpus),
-        sentences=family.sentences,
+        sentence_count=family.sentences,
         documents=config["corpus"]["documents"],
         language=options(language=config["corpus"]["language"]),
         text_key=config["corpus"]["text_key"],
@@ -99,11 +100,11 @@ rule sentences:
         shard_size=family.shard_size,
         seed=config["corpus"]["seed"],
     shell:
-        "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
+        "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentence_count}"
         " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q}"
         " --min-words {params.min_words} --max-words {params.max_words} --spans {params.spans}"
         " --span-words {params.span_words} --shard-size {params.shard_size} --seed {params.seed} --threads {threads}"
-        " --shards {params.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        " --sentences {params.sentences:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 rule vocabulary:
@@ -124,9 +125,9 @@ rule vocabulary:
         mem_mb=memory(1000 + family.sentences / 1000),
         runtime=30,
     params:
-        shards=folder_of_input("sentences"),
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentences=folder_of_input("sentences"),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         size=lambda wildcards: family.vocabulary(wildcards.model),
     shell:
-        "python {input.script:q} --sentences {params.shards:q} --count {params.sentences} --size {params.size}"
+        "python {input.script:q} --sentences {params.sentences:q} --count {params.sentence_count} --size {params.size}"
         " --output {output:q} 2>&1 | tee {log:q}"

@@ -74,13 +74,13 @@ rule tokenlearn:
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
-        shards=folder_of_input("sentences"),
+        sentences=folder_of_input("sentences"),
         embeddings=folder_of_input("embeddings"),
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         seed=lambda wildcards: family.training(wildcards.model)["seed"],
     shell:
-        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --embeddings {params.embeddings:q} --seed {params.seed} --gpu {resources.gpu} --threads {threads}"
+        "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
+        " --count {params.sentence_count} --embeddings {params.embeddings:q} --seed {params.seed} --gpu {resources.gpu} --threads {threads}"
         " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
@@ -111,13 +111,13 @@ rule pretrained:
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
-        shards=folder_of_input("sentences"),
+        sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--embeddings", str(Path(input.embeddings[0]).parent)],
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         training=training_options,
     shell:
-        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " {params.targets:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
+        "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
+        " --count {params.sentence_count} {params.targets:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
         " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
@@ -138,9 +138,9 @@ use rule pretrained as born_again with:
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
-        shards=folder_of_input("sentences"),
+        sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--previous", str(Path(input.previous[0]).parent)],
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         training=training_options,
 
 
@@ -171,8 +171,8 @@ rule derive:
     params:
         model=folder_of_output,
         source=folder_of_input("model"),
-        shards=folder_of_input("sentences"),
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentences=folder_of_input("sentences"),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         derivation=lambda wildcards, input: options(
             dimensions=MODELS[wildcards.model].get("dimensions"),
             clusters=MODELS[wildcards.model].get("clusters"),
@@ -180,6 +180,6 @@ rule derive:
         ),
         training=training_options,
     shell:
-        "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.shards:q}"
-        " --count {params.sentences} {params.training:q} --gpu {resources.gpu} --threads {threads}"
+        "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.sentences:q}"
+        " --count {params.sentence_count} {params.training:q} --gpu {resources.gpu} --threads {threads}"
         " --output {params.model:q} 2>&1 | tee {log:q}"

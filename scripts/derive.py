@@ -109,9 +109,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--model", type=Path, required=True, help="the folder of the model to derive from")
     parser.add_argument("--dimensions", type=int, help="dimensions to keep; all by default")
     parser.add_argument("--clusters", type=int, help="vectors that the tokens share; a vector a token by default")
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
-    parser.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards, to train clusters on")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
+    parser.add_argument(
+        "--embeddings", type=Path, help="the folder of the teacher's embedding shards, to train clusters on"
+    )
     add_options(parser)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)

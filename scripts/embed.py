@@ -123,7 +123,7 @@ def publish(kept: Path, output: Path) -> None:
 def main(argv: list[str]) -> None:
     """Embed one shard."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard")
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
     parser.add_argument("--checked", type=Path, required=True, help="what check_teacher.py wrote down of it")
     parser.add_argument("--max-length", type=int, default=512)

@@ -87,7 +87,7 @@ def main(argv: list[str]) -> None:
     """Write one model's two ONNX files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
-    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to measure the change on")
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:MOST_SENTENCES]

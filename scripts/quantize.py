@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
     """Write one model at both precisions."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
-    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to measure the change on")
     parser.add_argument("--int8", type=Path, required=True, help="the folder to make")
     parser.add_argument("--float16", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)

@@ -29,7 +29,9 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="the merged config as JSON")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json, for the versions")
-    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the shards' reports, likewise")
+    parser.add_argument(
+        "--embeddings", type=Path, required=True, help="the folder of the teacher's embedding shards, for the devices"
+    )
     parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files, for the devices")
     parser.add_argument("--output", type=Path, required=True, help="the YAML file to write")
     args = parser.parse_args(argv)

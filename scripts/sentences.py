@@ -297,7 +297,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sources", type=json.loads, required=True, help="JSON list of sources, as in the config")
     parser.add_argument("--paths", type=Path, nargs="*", default=[], help="folders of the fetched and local sources")
     parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data of tasks to stay clear of")
-    parser.add_argument("--count", type=int, required=True, help="sentences to choose at least; whole shards if it can")
+    parser.add_argument(
+        "--count", type=int, required=True, help="least number of sentences to sample; whole shards are filled"
+    )
     parser.add_argument("--text-key", default="text", help="key or column of the text in JSON and parquet")
     parser.add_argument("--documents", choices=["enough", "all"], default="enough", help="how many to read")
     parser.add_argument("--language", help="code of the language to keep; any by default")
@@ -308,7 +310,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--shard-size", type=int, required=True, help="sentences in a shard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="processes that split and filter")
-    parser.add_argument("--shards", type=Path, required=True, help="the folder to write the parquet shards into")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder to write the sentence shards into")
     parser.add_argument("--manifest", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
 
@@ -339,7 +341,7 @@ def main(argv: list[str]) -> None:
         )
     if len(texts) > args.count:
         say(f"sentences: {args.count:,} were asked for; {len(texts):,} fill whole shards (corpus.shard_size)")
-    shards = write_shards(texts, args.shards, args.shard_size)
+    shards = write_shards(texts, args.sentences, args.shard_size)
     settings = {"sources": args.sources, "documents": args.documents, "seed": args.seed, "language": args.language}
     settings |= {"min_words": args.min_words, "max_words": args.max_words}
     settings |= {"spans": args.spans, "span_words": args.span_words}

@@ -168,7 +168,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="the models' folders")
     parser.add_argument("--names", nargs="+", required=True, help="the name of each model, model/stage")
-    parser.add_argument("--sentences", type=Path, required=True, help="a parquet shard of sentences")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to embed")
     parser.add_argument("--threads", type=int, required=True, help="the most threads that a model may use")
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)

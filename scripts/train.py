@@ -23,10 +23,10 @@ def main(argv: list[str]) -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
     targets = parser.add_mutually_exclusive_group(required=True)
-    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards")
+    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's embedding shards")
     targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
     add_options(parser)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")

@@ -69,9 +69,9 @@ def main(argv: list[str]) -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
-    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the teacher's npy shards")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
+    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the teacher's embedding shards")
     parser.add_argument("--seed", type=int, required=True)
     add_device_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")

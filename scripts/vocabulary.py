@@ -29,8 +29,8 @@ def frequent_words(sentences: Iterable[str], size: int) -> list[str]:
 def main(argv: list[str]) -> None:
     """Write the vocabulary, a word a line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
     parser.add_argument("--size", type=int, required=True, help="words to keep")
     parser.add_argument("--output", type=Path, required=True, help="the text file to write")
     args = parser.parse_args(argv)

@@ -46,7 +46,7 @@ def commands(teacher_folder, sentences, tmp_path):
         "sentences": (
             sample,
             ["--sources", json.dumps([f"path:{texts}"]), "--paths", texts, "--count", 200, "--shard-size", 100],
-            {"--shards": "corpus", "--manifest": "corpus/manifest.json"},
+            {"--sentences": "corpus", "--manifest": "corpus/manifest.json"},
         ),
         "embed": (
             embed,
@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_i
         (
             sample,
             "--sources [] --paths {folder} --count 20 --documents all --shard-size 20"
-            " --shards {output} --manifest {output}/manifest.json",
+            " --sentences {output} --manifest {output}/manifest.json",
         ),
         (prepare_task, "--name Mine --source {folder} --type STS --output {output}"),
         (check_teacher, "--teacher {folder} --max-length 64 --pooling mean --output {output}"),

@@ -59,7 +59,7 @@ def test_too_few_sentences_are_a_mistake_that_names_the_rule_which_dropped_most(
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("\n".join([*long, "Short.", "The boat left the old harbour."]))
     command = ["--sources", json.dumps([f"path:{tmp_path}/texts"]), "--paths", tmp_path / "texts", "--count", 20]
-    command += ["--shard-size", 10, "--shards", tmp_path / "shards", "--manifest", tmp_path / "manifest.json"]
+    command += ["--shard-size", 10, "--sentences", tmp_path / "shards", "--manifest", tmp_path / "manifest.json"]
     with pytest.raises(InputError, match=r"too_long.*max_words: 60.*30 of 32"):
         script.main([str(part) for part in command])
     assert not (tmp_path / "manifest.json").exists()
@@ -134,7 +134,7 @@ def arguments(tmp_path, sentences):
     (source / "b.txt").write_text("\n\n".join(sentences[200:]))
     shards = [tmp_path / "out" / f"{i:05}.parquet" for i in range(3)]
     argv = ["--sources", json.dumps([f"path:{source}"]), "--paths", str(source), "--shard-size", "40", "--seed", "5"]
-    argv += ["--shards", str(tmp_path / "out"), "--manifest", str(tmp_path / "out" / "manifest.json")]
+    argv += ["--sentences", str(tmp_path / "out"), "--manifest", str(tmp_path / "out" / "manifest.json")]
     return argv, shards
 
 
