@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from lib.job.command import run
 from lib.student import lay_out
-from lib.training import Recipe, be_deterministic, train
+from lib.training import TrainingSettings, be_deterministic, train
 
 TEMPERATURE = 0.07
 RATE = 0.001
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
     targets = random.normal(size=(len(offsets) - 1, args.dimensions)).astype(np.float32)
     words = Tokenizer(WordLevel({str(i): i for i in range(args.vocabulary)}))
     model = StaticModel(vectors, words, normalize=True)
-    recipe = Recipe("contrastive", TEMPERATURE, 0, size, RATE, epochs=1, patience=1, seed=0)
+    settings = TrainingSettings("contrastive", TEMPERATURE, 0, size, RATE, epochs=1, patience=1, seed=0)
 
     theirs = Theirs(vectors, args.device)
     seconds = {"ours": [], "theirs": []}
@@ -105,7 +105,7 @@ def main(argv: list[str]) -> None:
             torch.cuda.synchronize()
         seconds["theirs"].append((time.perf_counter() - start) / len(batches))
         be_deterministic()
-        _, report = train(model, tokens, offsets, targets, recipe, args.device)
+        _, report = train(model, tokens, offsets, targets, settings, args.device)
         seconds["ours"].append(report["curve"][-1]["seconds"] / report["curve"][-1]["step"])
     ours, other = (1000 * float(np.median(seconds[side])) for side in ("ours", "theirs"))
     print(f"a step of {size} sentences, median of {args.rounds} rounds: theirs {other:.1f} ms, ours {ours:.2f} ms")

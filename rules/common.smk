@@ -149,8 +149,8 @@ def embedding_shards(wildcards):
     return expand("<results>/teacher/{shard}.{ending}", shard=shards, ending=["npy", "json"])
 
 
-def training_options(wildcards):
-    """A model's training settings as options of train.py and derive.py."""
+def training_settings(wildcards):
+    """A model's training settings as arguments of train.py and derive.py."""
     return options(**dict(sorted(family.training(wildcards.model).items())))
 
 

@@ -80,8 +80,8 @@ rule tokenlearn:
         seed=lambda wildcards: family.training(wildcards.model)["seed"],
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
-        " --count {params.sentence_count} --embeddings {params.embeddings:q} --seed {params.seed} --gpu {resources.gpu} --threads {threads}"
-        " --output {params.model:q} 2>&1 | tee {log:q}"
+        " --count {params.sentence_count} --embeddings {params.embeddings:q} --seed {params.seed}"
+        " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
 rule pretrained:
@@ -114,11 +114,11 @@ rule pretrained:
         sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--embeddings", str(Path(input.embeddings[0]).parent)],
         sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
-        training=training_options,
+        training=training_settings,
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
-        " --count {params.sentence_count} {params.targets:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
-        " --output {params.model:q} 2>&1 | tee {log:q}"
+        " --count {params.sentence_count} {params.targets:q} {params.training:q}"
+        " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
 use rule pretrained as born_again with:
@@ -141,7 +141,7 @@ use rule pretrained as born_again with:
         sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--previous", str(Path(input.previous[0]).parent)],
         sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
-        training=training_options,
+        training=training_settings,
 
 
 rule derive:
@@ -178,7 +178,7 @@ rule derive:
             clusters=MODELS[wildcards.model].get("clusters"),
             embeddings=str(Path(input.embeddings[0]).parent) if input.embeddings else None,
         ),
-        training=training_options,
+        training=training_settings,
     shell:
         "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.sentences:q}"
         " --count {params.sentence_count} {params.training:q} --gpu {resources.gpu} --threads {threads}"

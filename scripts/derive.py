@@ -20,7 +20,7 @@ from lib.job.provenance import versions
 from lib.shards import read_sample
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from lib.targets import teacher_targets
-from lib.training import add_options, set_up, train
+from lib.training import add_training_arguments, set_up, train
 
 KMEANS_ROUNDS = 30
 
@@ -114,10 +114,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--embeddings", type=Path, help="the folder of the teacher's embedding shards, to train clusters on"
     )
-    add_options(parser)
+    add_training_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     args = parser.parse_args(argv)
-    recipe, device = set_up(args)
+    settings, device = set_up(args)
 
     model, share, training = load_stage(args.model), None, {}
     sentences, shards = read_sample(args.sentences, args.count)
@@ -126,13 +126,13 @@ def main(argv: list[str]) -> None:
         say(f"derive: {args.dimensions} dimensions keep {100 * share:.1f} % of the sentence embeddings' variance")
     if args.clusters:
         tokens, offsets = tokenize(model, sentences)
-        model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)), recipe.seed)
+        model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)), settings.seed)
         say(f"derive: {len(model.tokens):,} tokens share {len(model.embedding):,} vectors")
         if args.embeddings:
-            reduced = model.dim if recipe.loss == "contrastive" else None
+            reduced = model.dim if settings.loss == "contrastive" else None
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
-            model, training = train(model, tokens, offsets, wanted, recipe, device)
-            training = {"recipe": asdict(recipe), "device": device_name(device)} | training
+            model, training = train(model, tokens, offsets, wanted, settings, device)
+            training = {"settings": asdict(settings), "device": device_name(device)} | training
     save_static_model(model, args.output)
     report = {
         "dimensions": model.dim,

@@ -54,10 +54,10 @@ def halves(rows: Dataset) -> dict[str, Dataset]:
 
 
 def development_splits(task: AbsTask, splits: DatasetDict) -> dict[str, Dataset]:
-    """What stands in for a task's splits where a recipe is chosen: nothing of its test split.
+    """The splits of a development task, used to choose training settings; none of its test split.
 
-    A validation split is scored where there is one; else half of a classification's training split, the other half
-    being the classifier's.
+    The validation split is scored if there is one, else half of a classification's training split; the other half then
+    trains the classifier.
 
     Raises:
         InputError: the task has neither.

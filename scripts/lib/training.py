@@ -1,4 +1,4 @@
-"""Train a static model to reproduce target embeddings: the loop, its settings and their options."""
+"""Train a static model to reproduce target embeddings: the loop, its settings and their arguments."""
 
 import argparse
 import copy
@@ -25,8 +25,8 @@ LAST_RATE = 1e-3  # of the learning rate, at the last step
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """The settings of a training; docs/config.md says what each does."""
+class TrainingSettings:
+    """The training settings; docs/config.md explains each."""
 
     loss: str
     temperature: float
@@ -41,18 +41,18 @@ class Recipe:
 class Objective(torch.nn.Module):
     """The loss between a batch of means and their targets; a contrastive one has a linear head, which learns too."""
 
-    def __init__(self, recipe: Recipe, dimensions: int, device: str) -> None:
+    def __init__(self, settings: TrainingSettings, dimensions: int, device: str) -> None:
         """Begin with a random head, where there is one."""
         super().__init__()
-        self.recipe, self.contrastive = recipe, recipe.loss == "contrastive"
+        self.settings, self.contrastive = settings, settings.loss == "contrastive"
         self.head = torch.nn.Linear(dimensions, dimensions).to(device) if self.contrastive else torch.nn.Identity()
         self.optimizer = torch.optim.AdamW(self.head.parameters(), fused=True) if self.contrastive else None
 
     def forward(self, means: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
         if self.contrastive:
-            return contrastive_loss(self.head(means), targets, self.recipe.temperature)
-        return similarity_loss(means, targets, self.recipe.temperature, self.recipe.similarity_weight)
+            return contrastive_loss(self.head(means), targets, self.settings.temperature)
+        return similarity_loss(means, targets, self.settings.temperature, self.settings.similarity_weight)
 
     def step(self, rate: float) -> None:
         """Let the head learn from the gradient that it has."""
@@ -94,7 +94,9 @@ class Data:
             yield Batch(*(part.to(self.device) for part in batch)), targets.to(self.device)
 
 
-def split(offsets: np.ndarray, recipe: Recipe, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    offsets: np.ndarray, settings: TrainingSettings, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """The sentences to learn from and those that are held out, of all that have tokens.
 
     Raises:
@@ -104,16 +106,16 @@ def split(offsets: np.ndarray, recipe: Recipe, random: np.random.Generator) -> t
     count = held_out(len(rows))
     if count < 2:  # the losses compare sentences: of a single one they are always 0
         raise InputError(f"training: expected at least 20 sentences with tokens, found {len(rows)}")
-    if len(rows) - count < recipe.batch_size:
+    if len(rows) - count < settings.batch_size:
         raise InputError(
-            f"training.batch_size: {recipe.batch_size}, expected at most the {len(rows) - count} sentences"
+            f"training.batch_size: {settings.batch_size}, expected at most the {len(rows) - count} sentences"
         )
     return rows[count:], rows[:count]
 
 
 def validate(table: Table, objective: Objective, data: Data, rows: np.ndarray) -> float:
     """The mean loss over batches of held-out sentences."""
-    size = min(objective.recipe.batch_size, len(rows))
+    size = min(objective.settings.batch_size, len(rows))
     with torch.inference_mode():
         losses = [objective(table.mean(batch), targets) for batch, targets in data.read(batches(rows, size))]
     return float(np.mean([loss.item() for loss in losses]))
@@ -124,7 +126,7 @@ def train(
     tokens: np.ndarray,
     offsets: np.ndarray,
     targets: np.ndarray | RowsOnDisk,
-    recipe: Recipe,
+    settings: TrainingSettings,
     device: str,
 ) -> tuple[StaticModel, dict]:
     """Train a model's vectors so that their means have the targets' neighbourhoods.
@@ -137,7 +139,7 @@ def train(
         tokens: flat token ids of all sentences.
         offsets: where each sentence begins in ``tokens``, and the end.
         targets: ``[sentences, target dimensions]`` float16 or float32.
-        recipe: loss, temperature and the rest.
+        settings: loss, temperature and the rest.
         device: ``cpu`` or ``cuda``.
 
     Returns:
@@ -146,22 +148,24 @@ def train(
     Raises:
         InputError: there are too few sentences for one batch, or the loss is not finite.
     """
-    torch.manual_seed(recipe.seed)
-    random = np.random.default_rng(recipe.seed)
+    torch.manual_seed(settings.seed)
+    random = np.random.default_rng(settings.seed)
     data = Data(tokens, offsets, targets, device)
-    training, validation = split(offsets, recipe, random)
+    training, validation = split(offsets, settings, random)
     table = (Table if model.token_mapping is None else SharedTable)(model, device)
-    objective = Objective(recipe, model.dim, device)
-    steps_of_epoch = len(training) // recipe.batch_size
-    steps = recipe.epochs * steps_of_epoch
-    order = (rows for _ in range(recipe.epochs) for rows in batches(random.permutation(training), recipe.batch_size))
+    objective = Objective(settings, model.dim, device)
+    steps_of_epoch = len(training) // settings.batch_size
+    steps = settings.epochs * steps_of_epoch
+    order = (
+        rows for _ in range(settings.epochs) for rows in batches(random.permutation(training), settings.batch_size)
+    )
 
     first = validate(table, objective, data, validation)
     curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": first, "seconds": 0.0}]
     best, best_values, stop = curve[0], copy.deepcopy(table.parameters), "epochs"
     start, losses = time.monotonic(), []
     for step, (batch, wanted) in enumerate(progress(data.read(order), steps, "train"), 1):
-        rate = recipe.learning_rate * (1 - (1 - LAST_RATE) * (step - 1) / steps)
+        rate = settings.learning_rate * (1 - (1 - LAST_RATE) * (step - 1) / steps)
         means = table.mean(batch).requires_grad_()
         loss = objective(means, wanted)
         loss.backward()
@@ -186,15 +190,15 @@ def train(
         losses = []
         if point["validation_loss"] < best["validation_loss"]:
             best, best_values = point, copy.deepcopy(table.parameters)
-        elif epoch - best["epoch"] >= recipe.patience:
+        elif epoch - best["epoch"] >= settings.patience:
             stop = "patience"
             break
     report = {"curve": curve, "stop": stop, "train_sentences": len(training), "validation_sentences": len(validation)}
     return with_vectors(model, *(values.cpu().numpy() for values in best_values)), report
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a training: the recipe's, GPUs and threads."""
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that ``set_up`` reads: training settings, GPUs and threads."""
     parser.add_argument("--loss", choices=["similarity", "contrastive"], required=True)
     parser.add_argument("--temperature", type=float, required=True)
     parser.add_argument("--similarity-weight", type=float, required=True)
@@ -212,7 +216,9 @@ def be_deterministic() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
 
 
-def set_up(args: argparse.Namespace) -> tuple[Recipe, str]:
-    """The recipe of ``add_options`` and the device to train on, PyTorch set to be deterministic."""
+def set_up(args: argparse.Namespace) -> tuple[TrainingSettings, str]:
+    """The training settings and the device to train on; PyTorch is set to be deterministic."""
     be_deterministic()
-    return Recipe(**{name: getattr(args, name) for name in Recipe.__dataclass_fields__}), job_device(args)
+    return TrainingSettings(
+        **{name: getattr(args, name) for name in TrainingSettings.__dataclass_fields__}
+    ), job_device(args)
