@@ -39,10 +39,10 @@ class TrainingSettings:
 
 
 class Objective(torch.nn.Module):
-    """The loss between a batch of means and their targets; a contrastive one has a linear head, which learns too."""
+    """The loss between a batch of means and their targets; the contrastive loss has a trained linear head."""
 
     def __init__(self, settings: TrainingSettings, dimensions: int, device: str) -> None:
-        """Begin with a random head, where there is one."""
+        """Initialize the head at random, if there is one."""
         super().__init__()
         self.settings, self.contrastive = settings, settings.loss == "contrastive"
         self.head = torch.nn.Linear(dimensions, dimensions).to(device) if self.contrastive else torch.nn.Identity()
@@ -55,7 +55,7 @@ class Objective(torch.nn.Module):
         return similarity_loss(means, targets, self.settings.temperature, self.settings.similarity_weight)
 
     def step(self, rate: float) -> None:
-        """Let the head learn from the gradient that it has."""
+        """Update the head from its gradient."""
         if self.optimizer:
             self.optimizer.param_groups[0]["lr"] = rate
             self.optimizer.step()
@@ -63,14 +63,14 @@ class Objective(torch.nn.Module):
 
 
 def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Runs of ``size`` rows; a last one that is shorter is left out, for the losses compare rows of a batch."""
+    """Batches of ``size`` rows; a shorter last one is left out, because the losses compare the rows of a batch."""
     for start in range(0, len(rows) - size + 1, size):
         yield rows[start : start + size]
 
 
 @dataclass(frozen=True)
 class Data:
-    """The sentences of a training as tokens, and the embeddings that their means are to reproduce.
+    """The sentences of a training as tokens, and their target embeddings.
 
     tokens: flat token ids of all sentences.
     offsets: where each sentence begins in ``tokens``, and the end.
@@ -84,27 +84,29 @@ class Data:
     device: str
 
     def read(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Batch, Tensor]]:
-        """Batches of rows, laid out, with their targets; each is prepared in a thread while the last one is used."""
+        """Batches of rows, laid out, with their targets; the next is prepared in a thread while one is used."""
 
         def prepare(rows: np.ndarray) -> tuple[Batch, Tensor]:
             targets = torch.from_numpy(self.targets[rows].astype(np.float32))
             return lay_out(self.tokens, self.offsets, rows), targets
 
-        for batch, targets in ahead(prepare, batches):  # a thread has a current GPU of its own: they are moved here
+        for batch, targets in ahead(
+            prepare, batches
+        ):  # moved to the GPU here, because the thread has a current GPU of its own
             yield Batch(*(part.to(self.device) for part in batch)), targets.to(self.device)
 
 
 def split(
     offsets: np.ndarray, settings: TrainingSettings, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sentences to learn from and those that are held out, of all that have tokens.
+    """The sentences to train on and the held-out ones, of all sentences that have tokens.
 
     Raises:
-        InputError: there are too few of either.
+        InputError: one of the two has too few.
     """
     rows = random.permutation(np.flatnonzero(np.diff(offsets)))
     count = held_out(len(rows))
-    if count < 2:  # the losses compare sentences: of a single one they are always 0
+    if count < 2:  # the losses compare sentences: with a single one they are always 0
         raise InputError(f"training: expected at least 20 sentences with tokens, found {len(rows)}")
     if len(rows) - count < settings.batch_size:
         raise InputError(
@@ -131,19 +133,19 @@ def train(
 ) -> tuple[StaticModel, dict]:
     """Train a model's vectors so that their means have the targets' neighbourhoods.
 
-    Adam on the rows of the table that a batch touches, or on all where tokens share rows; the learning rate decays
-    linearly; the vectors of the best epoch, by the loss on held-out sentences, are returned.
+    Adam updates the rows of the table that a batch touches, or all rows if tokens share them. The learning rate decays
+    linearly. The vectors of the epoch with the lowest held-out loss are returned.
 
     Args:
-        model: what to begin from, float32; it stays as it is.
+        model: the initial model, float32; it is not changed.
         tokens: flat token ids of all sentences.
         offsets: where each sentence begins in ``tokens``, and the end.
         targets: ``[sentences, target dimensions]`` float16 or float32.
-        settings: loss, temperature and the rest.
+        settings: the training settings.
         device: ``cpu`` or ``cuda``.
 
     Returns:
-        The trained model, and a report: curve and stop reason.
+        The trained model, and a report with the loss curve and the reason for stopping.
 
     Raises:
         InputError: there are too few sentences for one batch, or the loss is not finite.
@@ -211,7 +213,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def be_deterministic() -> None:
-    """Let PyTorch give the same bytes each time."""
+    """Make PyTorch deterministic."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
 
