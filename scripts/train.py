@@ -1,7 +1,7 @@
 """Train a static model to reproduce target embeddings of the sampled sentences.
 
-``pretrained`` learns the teacher's embeddings; a born-again generation starts afresh from ``distilled`` and learns the
-embeddings of the generation before it (Furlanello et al. 2018). What differs is where the targets come from.
+``pretrained`` learns the teacher's embeddings. A born-again generation starts from ``distilled`` again and learns the
+embeddings of the previous generation (Furlanello et al. 2018). Only the targets differ.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from lib.training import add_training_arguments, set_up, train
 def main(argv: list[str]) -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
+    parser.add_argument("--student", type=Path, required=True, help="the initial static model")
     parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
     parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
     targets = parser.add_mutually_exclusive_group(required=True)
     targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's embedding shards")
     targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
     add_training_arguments(parser)
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     settings, device = set_up(args)
 
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
         if args.previous:
             wanted = previous_targets(load_stage(args.previous), sentences, path)
         else:
-            reduced = model.dim if settings.loss == "contrastive" else None  # this loss compares with them directly
+            reduced = model.dim if settings.loss == "contrastive" else None  # this loss compares dimension by dimension
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
         del sentences
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")

@@ -113,7 +113,7 @@ def test_the_same_inputs_give_the_same_bytes(model_folder, sentences, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--dimensions", 16, "dimensions: 16 .*16"),
+        ("--dimensions", 16, "dimensions: 16, .*16"),
         ("--clusters", 100000, "clusters: 100000"),
     ],
 )

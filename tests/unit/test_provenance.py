@@ -83,7 +83,7 @@ def test_a_changed_byte_a_file_that_is_gone_and_one_too_many_are_named(folder, c
     with pytest.raises(InputError, match="3 file"):
         verify.main(["--run", str(folder)])
     assert capsys.readouterr().err.splitlines()[-3:] == [
-        f"{folder}/models/m/new.json: not there when the run was finished",
+        f"{folder}/models/m/new.json: added after the run",
         f"{folder}/summary.md: missing",
         f"{folder}/teacher/00000.npy: changed",
     ]

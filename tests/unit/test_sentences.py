@@ -70,13 +70,13 @@ def test_a_document_with_a_lone_surrogate_is_cleaned_not_a_crash():
     assert sorted(kept) == ["The boat left the old harbour.", "The quiet tide rose under it."]
 
 
-def test_a_sentences_place_depends_on_its_normalized_words_and_the_seed():
-    def place(text, seed):
-        return script.place(normalized_words(text), seed)
+def test_a_sentences_rank_depends_on_its_normalized_words_and_the_seed():
+    def rank(text, seed):
+        return script.rank_of(normalized_words(text), seed)
 
-    assert place("The Straße", 1) == place("the STRASSE!", 1)
-    assert place("The boat", 1) != place("The boat", 2)
-    assert place("The boat", 1) != place("The boats", 1)
+    assert rank("The Straße", 1) == rank("the STRASSE!", 1)
+    assert rank("The boat", 1) != rank("The boat", 2)
+    assert rank("The boat", 1) != rank("The boats", 1)
 
 
 def test_the_sample_does_not_depend_on_the_order_of_the_documents(sentences):
