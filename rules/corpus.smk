@@ -1,17 +1,17 @@
 # Corpus: fetched sources -> sampled sentences.
 #
 # needs  config: teacher, corpus, evaluation (sources), models (sentences); the data of the evaluated tasks
-# makes  <sources>/{slug}/                             what a source holds, downloaded once, shared by runs
-#        <results>/corpus/settings.json                what decides the sample, but for its size
+# makes  <sources>/{slug}/                             files of a source, downloaded once, shared by runs
+#        <results>/corpus/settings.json                what decides the sample, except its size
 #        <results>/corpus/sentences/{shard}.parquet    one sentence a row; a smaller sample is the beginning of a larger
 #        <results>/corpus/manifest.json                documents read, sentences kept and dropped, hashes
 #        <results>/corpus/vocabulary/{model}.txt       words to add to a model's vocabulary, most frequent first
 
 
 rule fetch:
-    """Download a source, check its hash, and unpack what it names."""
+    """Download a source, check its hash, and unpack the file or folder that it names."""
     input:
-        # an edited script downloads nothing again: the source's revision and hash say what is in it
+        # ancient: an edited script downloads nothing again, because revision and hash identify the content
         script=ancient(script("fetch")),
     output:
         directory("<sources>/{slug}"),
@@ -32,7 +32,7 @@ rule fetch:
 
 
 rule sample_settings:
-    """Write down what decides the sample but for its size: embeddings follow this, so a larger sample leaves them."""
+    """Write all settings that decide the sample except its size: a larger sample keeps the embeddings."""
     input:
         script=script("sample_settings"),
         lib=library("sample_settings"),
@@ -43,7 +43,7 @@ rule sample_settings:
         "<results>/corpus/settings.json",
     log:
         "<logs>/sample_settings.log",
-    # what the teacher waits for comes before what only the table does
+    # jobs that the teacher waits for come first
     priority: 50
     localrule: True
     conda:
@@ -59,11 +59,11 @@ rule sample_settings:
 
 
 rule sentences:
-    """Split documents into sentences, and sample those that are clean, in the language, distinct and no test text."""
+    """Split documents into sentences, and sample clean, distinct ones in the language that are no test texts."""
     input:
         script=script("sentences"),
         lib=library("sentences"),
-        # another teacher samples nothing anew, but one that will not do fails before this
+        # ancient: another teacher does not change the sample, but an unusable one fails before sampling
         teacher=ancient("<results>/teacher/checked.json"),
         settings="<results>/corpus/settings.json",
         # texts of the hub are streamed
@@ -78,7 +78,7 @@ rule sentences:
     benchmark:
         "<benchmarks>/sentences.tsv"
     priority: 50
-    # the hub's files are streamed: a download that broke begins again
+    # files of the hub are streamed: an interrupted download begins again
     retries: 2
     conda:
         "../envs/pipeline.yaml"

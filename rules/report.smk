@@ -1,4 +1,4 @@
-# Report: results -> the summary table and the plots; `snakemake --report` gathers them into one page.
+# Report: results -> the summary and the plots; `snakemake --report` combines them into one page.
 #
 # needs  <results>/mteb/results/{model}/{stage}/{task}.json, <results>/mteb/resampled/{model}/{stage}.parquet,
 #        <results>/models/{model}/{stage}/
@@ -7,8 +7,8 @@
 #        <results>/speed.json                how fast the final models and the baselines embed
 #        <results>/config.yaml               the merged config, and the provenance of the run
 #        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
-#        <results>/plots/similarities.svg    where a task is STS
-#        <results>/plots/clusters.svg        where a model's tokens share vectors
+#        <results>/plots/similarities.svg    if a task is STS
+#        <results>/plots/clusters.svg        if the tokens of a model share vectors
 #        <results>/ro-crate-metadata.json    each file's sha256, and the inputs of the run
 #        <results>/against/{other}.md        what changed since another run; made on request
 
@@ -68,7 +68,7 @@ rule speed:
 
 
 rule summary:
-    """Gather every result into one table."""
+    """Gather all results in tables."""
     input:
         script=script("summary"),
         lib=library("summary"),
@@ -135,7 +135,7 @@ rule run_config:
 
 
 rule plots:
-    """Draw the plots: scores by stage, size and shared vectors, differences, similarities, and loss curves."""
+    """Draw the plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
     input:
         script=script("plots"),
         lib=library("plots"),

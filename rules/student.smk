@@ -2,9 +2,9 @@
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet, <results>/teacher/{shard}.npy
 # makes  <results>/models/{model}/distilled/                 model2vec's distillation of the teacher
-#        <results>/models/{model}/tokenlearn/                trained by tokenlearn on the same, to compare with
+#        <results>/models/{model}/tokenlearn/                trained by tokenlearn, for comparison
 #        <results>/models/{model}/pretrained/                trained on the teacher's embeddings
-#        <results>/models/{model}/born-again-{generation}/   a fresh student of the generation before it
+#        <results>/models/{model}/born-again-{generation}/   a fresh student of the previous generation
 #        <results>/models/{model}/derived/                   another model with fewer dimensions or shared vectors
 
 
@@ -48,7 +48,7 @@ rule distill:
 
 
 rule tokenlearn:
-    """Train a distilled model with tokenlearn's released trainer: what ours is to be compared with."""
+    """Train a distilled model with tokenlearn's released trainer, to compare with ours."""
     input:
         script=script("train_tokenlearn"),
         lib=library("train_tokenlearn"),
@@ -122,7 +122,7 @@ rule pretrained:
 
 
 use rule pretrained as born_again with:
-    """Train a distilled model afresh on the sentence embeddings of the generation before."""
+    """Train a distilled model on the sentence embeddings of the previous generation."""
     input:
         script=script("train"),
         lib=library("train"),
@@ -145,7 +145,7 @@ use rule pretrained as born_again with:
 
 
 rule derive:
-    """Derive a model from another one's released stage: fewer dimensions, vectors that tokens share, or both."""
+    """Derive a model from another one's released stage: fewer dimensions, vectors shared by tokens, or both."""
     input:
         script=script("derive"),
         lib=library("derive"),
