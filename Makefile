@@ -1,5 +1,6 @@
 # The first two set up all they need: a virtual environment in .venv with the pinned packages.
 #   make quickstart   run the embedded default, print its table, write results/quickstart/report.html
+#   make tiny         run the whole pipeline on synthetic data
 #   make test         pass the tests and the static checks
 #   make test-slurm   run a tiny pipeline on a Slurm cluster of this machine, where Slurm is installed
 #   make docs         write docs/config.md and schemas/config.schema.json
@@ -10,13 +11,18 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 QUICKSTART := snakemake --cores all --workflow-profile profiles/quickstart
 
-.PHONY: quickstart test test-slurm check environment docs lock
+.PHONY: quickstart tiny test test-slurm check environment docs lock
 
 quickstart: environment
 	$(QUICKSTART)
 	@$(QUICKSTART) --quiet all --report results/quickstart/report.html
 	@cat results/quickstart/summary.md
 	@echo "report: results/quickstart/report.html"
+
+tiny: environment
+	python recipes/synthetic.py
+	snakemake --cores all --configfile recipes/tiny.yaml
+	@cat results/tiny/summary.md
 
 test: environment check
 	pytest

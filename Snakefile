@@ -84,7 +84,7 @@ rule evaluate:
     """The score of every model, stage and baseline on every task."""
     input:
         family.result_files(),
-        rules.model_metas.output,
+        family.meta_files(),
     localrule: True
 
 

@@ -52,13 +52,15 @@ rule sample_settings:
         mem_mb=memory(1000),
         runtime=30,
     params:
-        settings=json.dumps(family.sample_settings()),
+        settings=json.dumps(family.sample_settings(), sort_keys=True),
     shell:
         "python {input.script:q} --settings {params.settings:q} --files {input.files:q} --tasks {input.tasks:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule sentences:
+# a checkpoint: Snakemake plans nothing behind an `ancient` input of a job that runs again, not even missing files; after
+# a checkpoint it plans again
+checkpoint sentences:
     """Split documents into sentences, and sample clean, distinct ones in the language that are no test texts."""
     input:
         script=script("sentences"),

@@ -68,6 +68,7 @@ rule evaluate_model:
     output:
         scores=expand("<results>/mteb/results/{{model}}/{{stage}}/{task}.json", task=TASKS),
         resampled="<results>/mteb/resampled/{model}/{stage}.parquet",
+        meta="<results>/mteb/results/{model}/{stage}/model_meta.json",
     log:
         "<logs>/evaluate/{model}/{stage}.log",
     benchmark:
@@ -107,6 +108,7 @@ use rule evaluate_model as evaluate_baseline with:
     output:
         scores=expand("<results>/mteb/results/{{baseline}}/baseline/{task}.json", task=TASKS),
         resampled="<results>/mteb/resampled/{baseline}/baseline.parquet",
+        meta="<results>/mteb/results/{baseline}/baseline/model_meta.json",
     log:
         "<logs>/evaluate/{baseline}/baseline.log",
     benchmark:
@@ -125,22 +127,3 @@ use rule evaluate_model as evaluate_baseline with:
         cache=f"results/{config['run']}/mteb/cache/{{baseline}}/baseline",
         custom=as_json(family.custom_types()),
         seed=config["evaluation"]["seed"],
-
-
-rule model_metas:
-    """Write beside the results whose they are, so that mteb's own tools read the folder."""
-    input:
-        script=script("model_metas"),
-        lib=library("model_metas"),
-    output:
-        [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in family.scored()],
-    log:
-        "<logs>/model_metas.log",
-    localrule: True
-    conda:
-        "../envs/pipeline.yaml"
-    resources:
-        mem_mb=memory(1000),
-        runtime=10,
-    shell:
-        "python {input.script:q} --outputs {output:q} 2>&1 | tee {log:q}"

@@ -9,13 +9,14 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 import traceback
 import zlib
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import mteb
 import numpy as np
 import polars
 from mteb.abstasks import AbsTask
@@ -37,13 +38,18 @@ from lib.tasks import load_task
 LIBRARIES = ["mteb", "model2vec", "sentence-transformers", "transformers", "scikit-learn", "scipy", "numpy", "torch"]
 
 
+def meta_of(name: str, revision: str) -> ModelMeta:
+    """What mteb writes down of a model; it reads no folder of results without it."""
+    return ModelMeta.create_empty({"name": name, "revision": revision})
+
+
 class Encoder(AbsEncoder):
     """A model as mteb sees it; a text that comes many times in a task is embedded once."""
 
     def __init__(self, embed: Embedder, name: str, revision: str) -> None:
         """Wrap a function from texts to ``[texts, dimensions]``; name and revision are what mteb writes down."""
         self.embed = embed
-        self.mteb_model_meta = ModelMeta.create_empty({"name": name, "revision": revision})
+        self.mteb_model_meta = meta_of(name, revision)
 
     def encode(self, inputs: DataLoader, **_: Any) -> np.ndarray:
         """Embed the texts of all batches: ``[texts, dimensions]`` float32."""
@@ -126,18 +132,23 @@ def score(task: AbsTask, encoder: Encoder, folder: Path, key: dict) -> None:
     Raises:
         InputError: the score is not finite.
     """
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as prediction_folder:
-        (result,) = mteb.evaluate(
-            encoder,
-            task,
-            cache=None,
-            overwrite_strategy="always",
-            prediction_folder=None if task.metadata.type == "Classification" else prediction_folder,
-            show_progress_bar=False,
-            co2_tracker=False,
-        ).task_results
+        # what mteb.evaluate does for a task, which imports sentence-transformers to see that the model is none of its
+        scores = {
+            split: task.evaluate(
+                encoder,
+                split,
+                subsets_to_run=task.hf_subsets,
+                encode_kwargs={"batch_size": 32},
+                prediction_folder=None if task.metadata.type == "Classification" else Path(prediction_folder),
+            )
+            for split in task.eval_splits
+        }
         files = list(Path(prediction_folder).iterdir())
         predictions = json.loads(files[0].read_text(encoding="utf-8")) if files else {}
+    seconds = time.monotonic() - started
+    result = TaskResult.from_task_results(task, scores, evaluation_time=seconds, date=datetime.now(UTC))
     name, value = task.metadata.name, result.get_score()
     if not np.isfinite(value):
         raise InputError(f"task {name}: expected a score, found {value}; are its ratings, or its texts, all equal?")
@@ -164,7 +175,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--code", type=Path, nargs="*", default=[], help="files of code that scores follow from")
     parser.add_argument("--cache", type=Path, required=True, help="the folder that keeps scores for another run")
     parser.add_argument("--resampled", type=Path, required=True, help="the parquet of resampled scores to write")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to write <task>.json files into")
+    parser.add_argument("--output", type=Path, required=True, help="the folder of <task>.json and model_meta.json")
     args = parser.parse_args(argv)
     device = job_device(args)
     if args.revision != "baseline":
@@ -194,6 +205,7 @@ def main(argv: list[str]) -> None:
     with replacing(args.resampled) as temporary:
         resampled = {data.stem: np.load(folder / "resampled.npy") for data, folder in cached.items()}
         polars.DataFrame(resampled).write_parquet(temporary)
+    write_json(args.output / "model_meta.json", meta_of(args.name, args.revision).model_dump(mode="json"))
     for data, folder in cached.items():
         with replacing(args.output / f"{data.stem}.json") as temporary:
             shutil.copyfile(folder / "result.json", temporary)

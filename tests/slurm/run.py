@@ -15,10 +15,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from cluster import cluster, missing
-from conftest import make_teacher
 from workflow import RUN, command, copy_checkout, snakemake, tiny_config
 
 from lib.job.files import sha256
+from synthetic import write_teacher
 
 SITE = [
     "--max-threads",
@@ -84,7 +84,7 @@ def main() -> None:
     shim = f'#!/bin/sh\necho "$(basename "$1") ${{CUDA_VISIBLE_DEVICES:-none}}" >> {seen}\nexec {sys.executable} "$@"\n'
     (shims / "python").write_text(shim)
     (shims / "python").chmod(0o755)
-    config = tiny_config(folder / "data", make_teacher(folder / "teacher"))
+    config = tiny_config(folder / "data", write_teacher(folder / "teacher"))
     config["models"]["small"]["born_again"] = 0
     config["corpus"]["decontaminate"] = []
     targets = [f"results/{RUN}/models/small/pretrained/model.safetensors"]

@@ -9,10 +9,10 @@ import polars
 import pyarrow
 import pyarrow.parquet
 import pytest
-from conftest import made_sentences
 
 from lib.documents import in_turn, local_files, one_after_another, read_file, reader_of
 from lib.job.command import InputError
+from synthetic import synthetic_sentences
 
 NOUN = (
     "  1 This software and database is being provided to you | by Princeton\n"
@@ -30,7 +30,7 @@ def test_a_line_of_plain_text_is_a_document(tmp_path):
     assert documents(tmp_path) == ["one", "two", "three"]
 
 
-TEXTS = [text for text, _ in made_sentences(300)]
+TEXTS = [text for text, _ in synthetic_sentences(300)]
 LISTS = {
     "titles": [text.rstrip(".").title() for text in TEXTS],
     "queries": [text.rstrip(".").lower() for text in TEXTS],

@@ -10,7 +10,6 @@ import numpy as np
 import polars
 import pytest
 import torch
-from conftest import TOPICS, made_sentences
 from datasets import Dataset, DatasetDict
 from helpers import distilled, write_task
 from scipy.stats import spearmanr
@@ -27,6 +26,7 @@ from lib.plan.tasks import BENCHMARK
 from lib.results import read_results
 from lib.static_model import load_static_model
 from lib.tasks import mteb_task, read_data, write_data
+from synthetic import TOPICS, synthetic_sentences
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def model_folder(teacher_folder, tmp_path_factory):
 
 
 def pairs(path, scores):
-    texts = [text for text, _ in made_sentences(2 * len(scores))]
+    texts = [text for text, _ in synthetic_sentences(2 * len(scores))]
     rows = {"sentence1": texts[: len(scores)], "sentence2": texts[len(scores) :], "score": scores}
     write_task(path, test=rows)
     return rows
@@ -47,8 +47,10 @@ def scores(model_folder, output, custom, *tasks, cache=None, code=()):
     command += ["--custom", json.dumps(custom), "--cache", cache or output / "cache", "--output", output]
     command += ["--code", *code, "--seed", 42, "--resampled", output.with_suffix(".parquet")]
     evaluate.main([str(part) for part in command])
+    meta = json.loads((output / "model_meta.json").read_text(encoding="utf-8"))
+    assert (meta["name"], meta["revision"]) == ("m", "distilled")
     found = {}
-    for path in output.glob("*.json"):
+    for path in (output / f"{task.stem}.json" for task in tasks):
         content = json.loads(path.read_text(encoding="utf-8"))
         assert content["task_name"] == path.stem
         (result,) = content["scores"]["test"]
@@ -65,7 +67,7 @@ def test_sts_is_the_spearman_correlation_of_cosines(model_folder, tmp_path):
 
 
 def test_classification_learns_from_the_train_split_and_repeats(model_folder, tmp_path):
-    texts, topics = zip(*made_sentences(160), strict=True)
+    texts, topics = zip(*synthetic_sentences(160), strict=True)
     labels = [list(TOPICS).index(topic) for topic in topics]
     halves = [{"text": texts[start::2], "label": labels[start::2]} for start in (0, 1)]
     data = write_task(tmp_path / "Made.arrow", train=halves[0], test=halves[1])
@@ -76,7 +78,7 @@ def test_classification_learns_from_the_train_split_and_repeats(model_folder, tm
 
 @pytest.mark.parametrize("task_type", ["STS", "Classification", "PairClassification"])
 def test_resampled_scores_scatter_around_the_score(task_type, model_folder, tmp_path):
-    texts, topics = zip(*made_sentences(160), strict=True)
+    texts, topics = zip(*synthetic_sentences(160), strict=True)
     labels = [list(TOPICS).index(topic) for topic in topics]
     rows = {"sentence1": texts[:80], "sentence2": texts[80:]}
     alike = [int(a == b) for a, b in zip(topics[:80], topics[80:], strict=True)]

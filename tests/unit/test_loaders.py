@@ -9,7 +9,6 @@ from textwrap import indent
 
 import numpy as np
 import pytest
-from conftest import made_sentences
 from helpers import distilled, write_shard
 from tokenizers import SentencePieceUnigramTokenizer
 from transformers import PreTrainedTokenizerFast
@@ -17,10 +16,11 @@ from transformers import PreTrainedTokenizerFast
 import export_onnx
 import quantize
 from lib.static_model import load_static_model, save_static_model, with_vectors
+from synthetic import synthetic_sentences
 
 # padding and an unknown sign among words, only these, and nothing
 ODD = ["The boat [PAD] \N{SNOWMAN} near the harbour.", "[PAD] \N{SNOWMAN}", ""]
-TEXTS = [*(text for text, _ in made_sentences(20)), *ODD]
+TEXTS = [*(text for text, _ in synthetic_sentences(20)), *ODD]
 CLOSE = {"float32": 1e-6, "float16": 2e-3, "int8": 3e-2}
 LOADERS = {
     "model2vec": """

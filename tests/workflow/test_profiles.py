@@ -13,7 +13,7 @@ PROFILES = sorted(path.parent.name for path in (REPOSITORY / "profiles").glob("*
 
 def asked(done) -> dict[str, dict[str, str]]:
     """The resources that a dry run's jobs ask for, by rule; the last job of a rule counts."""
-    found = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE)
+    found = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE)
     return {
         rule: dict(re.findall(r"(\w+)=([^,\n]+)", block.partition("    resources: ")[2].partition("\n")[0]))
         for rule, block in found
@@ -71,7 +71,7 @@ def test_memory_and_time_follow_the_teachers_weights_and_the_shards(tmp_path, te
 def test_what_the_teacher_waits_for_comes_before_the_table(tmp_path, teacher_folder):
     checkout = copy_checkout(tmp_path / "checkout")
     done = snakemake(checkout, "-n", config=tiny_config(tmp_path / "data", teacher_folder))
-    found = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE)
+    found = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE)
     priority = {rule: int((re.findall(r"priority: (\d+)", block) or [0])[0]) for rule, block in found}
     order = ["sentences", "distill", "embed", "pretrained", "quantize", "evaluate_model", "evaluate_baseline"]
     assert sorted(order, key=priority.get, reverse=True) == order

@@ -6,8 +6,9 @@ import re
 import polars
 import pytest
 import yaml
-from conftest import TOPICS, made_sentences, make_teacher
 from workflow import REPOSITORY, copy_checkout, planned, snakemake
+
+from synthetic import TOPICS, synthetic_sentences, write_teacher
 
 PAGES = {
     name: (REPOSITORY / name).read_text(encoding="utf-8")
@@ -94,7 +95,7 @@ def test_own_texts_over_the_quickstart(tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
     own = checkout / "my"
     own.mkdir()
-    (own / "texts.txt").write_text("\n".join(text for text, _ in made_sentences(100)), encoding="utf-8")
+    (own / "texts.txt").write_text("\n".join(text for text, _ in synthetic_sentences(100)), encoding="utf-8")
     (checkout / "mine.yaml").write_text(overlay, encoding="utf-8")
     done = snakemake(checkout, *command.replace("--cores all", "").split(), "-n")
     jobs = planned(done)
@@ -113,9 +114,9 @@ def test_own_teacher_corpus_and_tasks(tmp_path):
     example = OVERLAY.search(PAGES["docs/sources.md"])[1]
     checkout = copy_checkout(tmp_path / "checkout")
     own = checkout / "my"
-    make_teacher(own / "bert", hidden_size=128, positions=256)
-    polars.DataFrame({"body": [text for text, _ in made_sentences(3000)]}).write_parquet(own / "texts.parquet")
-    labelled = made_sentences(200, seed=1)
+    write_teacher(own / "bert", hidden_size=128, positions=256)
+    polars.DataFrame({"body": [text for text, _ in synthetic_sentences(3000)]}).write_parquet(own / "texts.parquet")
+    labelled = synthetic_sentences(200, seed=1)
     rows = [
         {"text": text, "label": list(TOPICS).index(topic), "split": ["train", "test"][i % 2]}
         for i, (text, topic) in enumerate(labelled)

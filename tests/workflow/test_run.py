@@ -15,10 +15,10 @@ import mteb
 import polars
 import pytest
 import yaml
-from conftest import make_teacher
 from workflow import RUN, command, copy_checkout, planned, snakemake, tiny_config
 
 from lib.job.files import sha256
+from synthetic import write_teacher
 
 SCORED = {
     "evaluate_model": 4,
@@ -261,7 +261,7 @@ def test_an_edited_script_reruns_its_rule_and_what_follows(finished):
 
 
 def test_a_text_changed_in_a_corpus_folder_reruns_what_reads_it(finished):
-    text = Path(finished[1]["corpus"]["source"].removeprefix("path:")) / "made.txt"
+    text = Path(finished[1]["corpus"]["source"].removeprefix("path:")) / "sentences.txt"
     assert edited(text, lambda: plan(finished))["sentences"] == 1
     assert plan(finished) == {}
 
@@ -361,6 +361,15 @@ def test_a_new_width_embeds_nothing_again(finished):
     assert not {"embed", "sentences", "born_again"} & set(jobs)
 
 
+def test_what_is_missing_is_made_where_the_sample_is_drawn_anew_too(finished, tmp_path):
+    checkout = shutil.copytree(finished[0], tmp_path / "missing")
+    model = checkout / "results" / RUN / "models" / "small" / "int8" / "model.safetensors"
+    model.unlink()
+    done = snakemake(checkout, str(model.relative_to(checkout)), "--forcerun", "sentences", config=finished[1])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert model.exists()
+
+
 def grow(config):
     config["models"]["large"] = {"dimensions": 16, "sentences": 384, "born_again": 0}
     config["build"].append("large")
@@ -431,7 +440,7 @@ def test_a_model_wider_than_the_teacher_fails_before_the_expensive_work(tmp_path
 
 
 def test_a_teacher_without_weights_fails_before_the_expensive_work(tmp_path):
-    teacher = make_teacher(tmp_path / "teacher")
+    teacher = write_teacher(tmp_path / "teacher")
     (teacher / "model.safetensors").unlink()
     checkout = copy_checkout(tmp_path / "checkout")
     output = failed(checkout, tiny_config(tmp_path / "data", teacher), "embeddings")

@@ -1,16 +1,19 @@
 """Run the workflow on a tiny configuration in a copy of the checkout."""
 
-import csv
+import atexit
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import polars
 import yaml
-from conftest import TOPICS, made_sentences
+
+from synthetic import write_data
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ["Snakefile", "config.yaml", "rules", "scripts", "schemas", "recipes", "report", "envs", "profiles"]
@@ -30,48 +33,13 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def tiny_config(folder: Path, teacher: Path) -> dict:
-    """Write texts and task tables into ``folder`` and return an overlay that uses them."""
-    folder.mkdir(parents=True)
-    (folder / "corpus").mkdir()
-    (folder / "corpus" / "made.txt").write_text("\n\n".join(t for t, _ in made_sentences(400)), encoding="utf-8")
-    labelled = made_sentences(120, seed=1)
-    rows = [
-        {"text": text, "label": list(TOPICS).index(topic), "split": ["train", "test"][i % 2]}
-        for i, (text, topic) in enumerate(labelled)
-    ]
-    polars.DataFrame(rows).write_parquet(folder / "topics.parquet")
-    with (folder / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["sentence1", "sentence2", "score"])
-        for (one, topic), (two, other) in zip(labelled[:60], labelled[60:], strict=True):
-            writer.writerow([one, two, 5.0 if topic == other else 0.5])
-    return {
-        "run": RUN,
-        "teacher": {"source": f"path:{teacher}", "max_length": 64},
-        "corpus": {
-            "source": f"path:{folder}/corpus",
-            "documents": "all",
-            "language": None,
-            "min_words": 3,
-            "spans": 0,
-            "shard_size": 128,
-        },
-        "training": {"batch_size": 32, "epochs": 2},
-        "models": {"small": {"dimensions": 16, "sentences": 256, "born_again": 1}},
-        "build": ["small"],
-        "baselines": {"teacher": f"path:{teacher}"},
-        "evaluation": {
-            "tasks": ["Topics", "Pairs"],
-            "custom_tasks": {
-                "Topics": {"type": "Classification", "source": f"path:{folder}/topics.parquet", "description": "made"},
-                "Pairs": {"type": "STS", "source": f"path:{folder}/pairs.csv", "description": "made"},
-            },
-            "baselines": ["teacher"],
-            "references": ["small", "absent"],
-        },
-        "release": {"most_lost": 10},  # on tasks this small int8 may lose as much by chance
-        "reference": {"small": {"a card": {"Avg": 50.0}}, "absent": {"a card": {"STS": 60.0}}},
-    }
+    """Write texts and task tables into ``folder`` and return recipes/tiny.yaml over them, with numbers of others."""
+    write_data(folder)
+    recipe = (REPOSITORY / "recipes" / "tiny.yaml").read_text(encoding="utf-8")
+    recipe = recipe.replace("path:synthetic/teacher", f"path:{teacher}").replace("path:synthetic/", f"path:{folder}/")
+    config = yaml.safe_load(recipe)
+    config["evaluation"]["references"] = ["small", "absent"]
+    return config | {"reference": {"small": {"a card": {"Avg": 50.0}}, "absent": {"a card": {"STS": 60.0}}}}
 
 
 def changed(config: dict, path: str, value) -> dict:
@@ -100,11 +68,28 @@ def command(checkout: Path, *arguments: str, config: dict | None = None, hub: di
     return {"args": parts, "cwd": checkout, "env": environment, "encoding": "utf-8"}
 
 
+@cache
+def server() -> subprocess.Popen:
+    """The process that ``forked.py`` is, one for all tests."""
+    arguments = [sys.executable, Path(__file__).with_name("forked.py")]
+    process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
+    atexit.register(process.communicate)  # closes its input, at which it ends
+    return process
+
+
 def snakemake(
     checkout: Path, *arguments: str, config: dict | None = None, hub: dict[str, str] = NO_HUB
 ) -> subprocess.CompletedProcess:
     """Run Snakemake in a checkout, with an overlay where one is given; ``hub`` is the hub's environment."""
-    return subprocess.run(**command(checkout, *arguments, config=config, hub=hub), capture_output=True, check=False)
+    process = command(checkout, *arguments, config=config, hub=hub)
+    with TemporaryDirectory() as folder:
+        outputs = [Path(folder) / "stdout", Path(folder) / "stderr"]
+        request = [process["args"][3:], str(checkout), process["env"], *map(str, outputs)]
+        print(json.dumps(request), file=server().stdin, flush=True)
+        code = int(server().stdout.readline())
+        return subprocess.CompletedProcess(
+            process["args"], code, *(path.read_text(encoding="utf-8", errors="replace") for path in outputs)
+        )
 
 
 def planned(done: subprocess.CompletedProcess) -> dict[str, int]:

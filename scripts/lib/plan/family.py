@@ -194,10 +194,14 @@ class Family:
             for task in self.tasks
         ]
 
+    def meta_files(self) -> list[str]:
+        """mteb's description of the model in each folder of results, without which mteb does not read the folder."""
+        return [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in self.scored()]
+
     def run_files(self) -> list[str]:
         """All that a run makes: models, scores, summary, plots and release folders."""
         files = ["<results>/summary.md", "<results>/config.yaml", *self.model_files()]
-        files += [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in self.scored()]
+        files += self.meta_files()
         files += [f"<results>/plots/{plot}.svg" for plot in self.plots()]
         return [*files, *(f"<results>/release/{model}/README.md" for model in self.models)]
 
