@@ -13,17 +13,17 @@
 #        <results>/against/{other}.md        what changed since another run; made on request
 
 
-rule differences:
+rule compare_stages:
     """Compare stages with each other and with the baselines: which differences are statistically significant?"""
     input:
-        script=script("differences"),
-        lib=library("differences"),
+        script=script("compare_stages"),
+        lib=library("compare_stages"),
         results=family.result_files(),
         resampled=[f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in family.scored()],
     output:
         "<results>/differences.csv",
     log:
-        "<logs>/differences.log",
+        "<logs>/compare_stages.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -170,17 +170,17 @@ rule plots:
         " --outputs {output:q} 2>&1 | tee {log:q}"
 
 
-rule compare:
+rule compare_runs:
     """Show what changed since another finished run, and whether the difference is statistically significant."""
     input:
-        script=script("compare"),
-        lib=library("compare"),
+        script=script("compare_runs"),
+        lib=library("compare_runs"),
         own=["<results>/summary.json", "<results>/config.yaml"],
         other=["results/{other}/summary.json", "results/{other}/config.yaml"],
     output:
         "<results>/against/{other}.md",
     log:
-        "<logs>/against/{other}.log",
+        "<logs>/compare_runs/{other}.log",
     wildcard_constraints:
         other=r"[\w.-]+",
     localrule: True

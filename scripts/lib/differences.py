@@ -60,7 +60,7 @@ def difference(
 
 
 def read_differences(path: Path) -> list[dict]:
-    """The rows that ``differences.py`` wrote."""
+    """The rows that ``compare_stages.py`` wrote."""
     types = dict.fromkeys(NUMBERS, polars.Float64)
     return polars.read_csv(path, infer_schema=False, schema_overrides=types).to_dicts()
 

@@ -15,8 +15,8 @@ from model2vec import StaticModel
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
-import compare
-import differences
+import compare_runs
+import compare_stages
 import export_onnx
 import plots
 import quantize
@@ -93,7 +93,7 @@ def write_differences(root):
     pairs = [[["m", "int8"], ["m", "distilled"]], [["m", "int8"], ["other", "baseline"]]]
     command = ["--results", *paths, "--resampled", *resampled, "--custom", json.dumps(TYPES)]
     command += ["--pairs", json.dumps(pairs), "--seed", 3, "--output", root / "differences.csv"]
-    differences.main([str(part) for part in command])
+    compare_stages.main([str(part) for part in command])
     return root / "differences.csv"
 
 
@@ -210,7 +210,7 @@ def test_a_difference_that_scatters_alike_is_significant_and_one_that_does_not_i
 
 
 def compared(before, after):
-    compare.main(["--before", str(before), "--after", str(after), "--output", str(after / "against.md")])
+    compare_runs.main(["--before", str(before), "--after", str(after), "--output", str(after / "against.md")])
     return (after / "against.md").read_text(encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ from synthetic import write_teacher
 
 SCORED = {
     "evaluate_model": 4,
-    "differences": 1,
+    "compare_stages": 1,
     "summary": 1,
     "plots": 1,
     "run_config": 1,
