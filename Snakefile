@@ -52,7 +52,7 @@ rule all:
 
 
 rule downloads:
-    """All downloads; C4 is not among them, because the rule sentences streams it."""
+    """All downloads; C4 is not among them, because the rule sample_sentences streams it."""
     input:
         expand("<sources>/{slug}", slug=DOWNLOADS),
         [task_path(task) for task in family.used_tasks if task not in CUSTOM_TASKS],
@@ -62,7 +62,7 @@ rule downloads:
 rule corpus:
     """The sampled sentences."""
     input:
-        rules.sentences.output,
+        rules.sample_sentences.output,
     localrule: True
 
 

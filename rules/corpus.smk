@@ -31,18 +31,18 @@ rule fetch:
         "python {input.script:q} {params.source:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule sample_settings:
+rule write_sample_settings:
     """Write all settings that decide the sample except its size: a larger sample keeps the embeddings."""
     input:
-        script=script("sample_settings"),
-        lib=library("sample_settings"),
-        sampler=[script("sentences"), *library("sentences")],
+        script=script("write_sample_settings"),
+        lib=library("write_sample_settings"),
+        sampler=[script("sample_sentences"), *library("sample_sentences")],
         files=[file for text in family.corpus for file in files_of(text)],
         tasks=[task_path(task) for task in family.decontaminate],
     output:
         "<results>/corpus/settings.json",
     log:
-        "<logs>/sample_settings.log",
+        "<logs>/write_sample_settings.log",
     # jobs that the teacher waits for come first
     priority: 50
     localrule: True
@@ -60,11 +60,11 @@ rule sample_settings:
 
 # a checkpoint: Snakemake plans nothing behind an `ancient` input of a job that runs again, not even missing files; after
 # a checkpoint it plans again
-checkpoint sentences:
+checkpoint sample_sentences:
     """Split documents into sentences, and sample clean, distinct ones in the language that are no test texts."""
     input:
-        script=script("sentences"),
-        lib=library("sentences"),
+        script=script("sample_sentences"),
+        lib=library("sample_sentences"),
         # ancient: another teacher does not change the sample, but an unusable one fails before sampling
         teacher=ancient("<results>/teacher/checked.json"),
         settings="<results>/corpus/settings.json",
@@ -76,9 +76,9 @@ checkpoint sentences:
         sentences=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
         manifest="<results>/corpus/manifest.json",
     log:
-        "<logs>/sentences.log",
+        "<logs>/sample_sentences.log",
     benchmark:
-        "<benchmarks>/sentences.tsv"
+        "<benchmarks>/sample_sentences.tsv"
     priority: 50
     # files of the hub are streamed: an interrupted download begins again
     retries: 2
@@ -109,17 +109,17 @@ checkpoint sentences:
         " --sentences {params.sentences:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
-rule vocabulary:
+rule count_vocabulary:
     """Count the words of a model's sentences and keep the most frequent."""
     input:
-        script=script("vocabulary"),
-        lib=library("vocabulary"),
+        script=script("count_vocabulary"),
+        lib=library("count_vocabulary"),
         settings="<results>/corpus/settings.json",
         sentences=sentence_shards,
     output:
         "<results>/corpus/vocabulary/{model}.txt",
     log:
-        "<logs>/vocabulary/{model}.log",
+        "<logs>/count_vocabulary/{model}.log",
     priority: 30
     conda:
         "../envs/pipeline.yaml"

@@ -116,7 +116,7 @@ def main() -> None:
         assert all(before[1] <= after[0] for before, after in pairwise(gpu_jobs)), gpu_jobs
         visible = dict(line.rsplit(" ", 1) for line in seen.read_text(encoding="utf-8").splitlines())
         assert visible["embed.py"] == visible["distill.py"] == visible["train.py"] == "0", visible
-        assert visible["sentences.py"] == "none", visible
+        assert visible["sample_sentences.py"] == "none", visible
         distillations = [(j["JobState"], j["MinMemoryNode"]) for j in ran if j["rule"] == "distill"]
         assert len(distillations) >= 2 and distillations[-1][0] == "COMPLETED", distillations
         trainings = [j["JobState"] for j in ran if j["rule"] == "pretrained"]

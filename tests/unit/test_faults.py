@@ -14,7 +14,7 @@ import embed
 import evaluate
 import prepare_task
 import quantize
-import sentences as sample
+import sample_sentences as sample
 import speed
 from lib.job.command import InputError
 from lib.job.files import sha256, write_hashes

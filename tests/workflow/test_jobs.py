@@ -13,8 +13,8 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
     expected = {
         "fetch_task": 25,
         "fetch": 3,  # the teacher is a baseline too, and fetched once; C4 is streamed
-        "sentences": 1,
-        "vocabulary": 1,
+        "sample_sentences": 1,
+        "count_vocabulary": 1,
         "embed": 19,  # 2,000,000 sentences in shards of 108,500
         "distill": 3,
         "pretrained": 3,
@@ -120,10 +120,10 @@ def mistake(done):
 
 def test_helpers_are_inputs_however_they_are_imported(tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
-    with (checkout / "scripts" / "sentences.py").open("a", encoding="utf-8") as file:
+    with (checkout / "scripts" / "sample_sentences.py").open("a", encoding="utf-8") as file:
         file.write("\nimport lib.losses\nfrom lib import model_folder\n")
     done = snakemake(checkout, "-n", "corpus")
-    (inputs,) = (line for line in done.stdout.splitlines() if "input: scripts/sentences.py" in line)
+    (inputs,) = (line for line in done.stdout.splitlines() if "input: scripts/sample_sentences.py" in line)
     assert {"scripts/lib/losses.py", "scripts/lib/model_folder.py", "scripts/lib/documents.py"} <= set(
         inputs.replace(",", "").split()
     )

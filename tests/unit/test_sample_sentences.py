@@ -9,7 +9,7 @@ import polars
 import pytest
 from helpers import write_task
 
-import sentences as script
+import sample_sentences as script
 from lib.job.command import InputError
 from lib.job.files import sha256
 from lib.overlap import TaskTexts, hash_texts, normalized_words
