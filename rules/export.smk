@@ -39,7 +39,7 @@ rule quantize:
         " --float16 {params.float16:q} 2>&1 | tee {log:q}"
 
 
-rule onnx:
+rule export_onnx:
     """Export a model's released stage to ONNX, float32 and int8, and measure the change in embeddings."""
     input:
         script=script("export_onnx"),
@@ -49,9 +49,9 @@ rule onnx:
     output:
         multiext("<results>/models/{model}/onnx/", *FILES["onnx"]),
     log:
-        "<logs>/onnx/{model}.log",
+        "<logs>/export_onnx/{model}.log",
     benchmark:
-        "<benchmarks>/onnx/{model}.tsv"
+        "<benchmarks>/export_onnx/{model}.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 2

@@ -47,7 +47,7 @@ rule distill:
         " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
-rule tokenlearn:
+rule train_tokenlearn:
     """Train a distilled model with tokenlearn's released trainer, to compare with ours."""
     input:
         script=script("train_tokenlearn"),
@@ -58,9 +58,9 @@ rule tokenlearn:
     output:
         multiext("<results>/models/{model}/tokenlearn/", *TRAINED_FILES),
     log:
-        "<logs>/tokenlearn/{model}.log",
+        "<logs>/train_tokenlearn/{model}.log",
     benchmark:
-        "<benchmarks>/tokenlearn/{model}.tsv"
+        "<benchmarks>/train_tokenlearn/{model}.tsv"
     wildcard_constraints:
         model=any_of(family.trained),
     priority: 20
@@ -84,7 +84,7 @@ rule tokenlearn:
         " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
-rule pretrained:
+rule pretrain:
     """Train a distilled model on the teacher's sentence embeddings."""
     input:
         script=script("train"),
@@ -95,9 +95,9 @@ rule pretrained:
     output:
         multiext("<results>/models/{model}/pretrained/", *TRAINED_FILES),
     log:
-        "<logs>/pretrained/{model}.log",
+        "<logs>/pretrain/{model}.log",
     benchmark:
-        "<benchmarks>/pretrained/{model}.tsv"
+        "<benchmarks>/pretrain/{model}.tsv"
     wildcard_constraints:
         model=any_of(family.trained),
     priority: 30
@@ -121,7 +121,7 @@ rule pretrained:
         " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
-use rule pretrained as born_again with:
+use rule pretrain as train_born_again with:
     """Train a distilled model on the sentence embeddings of the previous generation."""
     input:
         script=script("train"),
@@ -132,9 +132,9 @@ use rule pretrained as born_again with:
     output:
         multiext("<results>/models/{model}/born-again-{generation}/", *TRAINED_FILES),
     log:
-        "<logs>/born_again/{model}-{generation}.log",
+        "<logs>/train_born_again/{model}-{generation}.log",
     benchmark:
-        "<benchmarks>/born_again/{model}-{generation}.tsv"
+        "<benchmarks>/train_born_again/{model}-{generation}.tsv"
     params:
         model=folder_of_output,
         student=folder_of_input("student"),

@@ -17,8 +17,8 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "count_vocabulary": 1,
         "embed": 19,  # 2,000,000 sentences in shards of 108,500
         "distill": 3,
-        "pretrained": 3,
-        "born_again": 2,
+        "pretrain": 3,
+        "train_born_again": 2,
         "derive": 2,
         "quantize": 5,
         "evaluate_model": stages,

@@ -187,7 +187,7 @@ def test_mteb_reads_the_results_as_its_own(finished):
     ("name", "rule", "target"),
     [
         ("models/small/distilled/tokenizer.json", "distill", "all"),
-        ("models/small/pretrained/training.json", "pretrained", "models"),
+        ("models/small/pretrained/training.json", "pretrain", "models"),
         ("teacher/00001.json", "embed", "embeddings"),
         ("mteb/results/small/int8/Pairs.json", "evaluate_model", "evaluate"),
         ("release/small/README.md", "release_model", "all"),
@@ -256,7 +256,7 @@ def test_a_checkout_apart_from_its_results_reruns_nothing(finished, tmp_path):
 
 def test_an_edited_script_reruns_its_rule_and_what_follows(finished):
     jobs = edited(finished[0] / "scripts" / "train.py", lambda: plan(finished))
-    assert jobs["pretrained"] == jobs["born_again"] == jobs["quantize"] == 1
+    assert jobs["pretrain"] == jobs["train_born_again"] == jobs["quantize"] == 1
     assert not {"embed", "distill", "sample_sentences", "evaluate_baseline"} & set(jobs)
 
 
@@ -292,7 +292,7 @@ def test_weights_changed_in_a_teachers_folder_rerun_what_reads_them(finished):
 
 def test_an_edited_helper_reruns_only_the_rules_that_import_it(finished):
     jobs = edited(finished[0] / "scripts" / "lib" / "losses.py", lambda: plan(finished))
-    assert jobs["pretrained"] == 1
+    assert jobs["pretrain"] == 1
     assert not {"embed", "distill", "sample_sentences", "prepare_task"} & set(jobs)
 
 
@@ -305,7 +305,7 @@ def test_an_edit_of_how_a_job_behaves_reruns_nothing(finished, tmp_path):
 
 def test_a_training_setting_reruns_the_training_only(finished):
     jobs = plan(finished, lambda config: config["training"].update(temperature=0.2))
-    assert jobs["pretrained"] == jobs["born_again"] == 1
+    assert jobs["pretrain"] == jobs["train_born_again"] == 1
     assert not {"embed", "distill", "sample_sentences", "evaluate_baseline"} & set(jobs)
 
 
@@ -336,19 +336,19 @@ def test_a_model_that_comes_from_another_trains_nothing_again(finished):
     jobs = plan(finished, derive)
     assert jobs["derive"] == jobs["quantize"] == jobs["release_model"] - 1 == 2
     assert jobs["evaluate_model"] == 4
-    assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
+    assert not {"distill", "pretrain", "train_born_again", "embed"} & set(jobs)
 
 
 def test_tokenlearn_is_a_stage_of_its_own(finished):
     jobs = plan(finished, lambda config: config["models"]["small"].update(tokenlearn=True))
-    assert jobs["tokenlearn"] == jobs["evaluate_model"] == 1
-    assert not {"distill", "pretrained", "born_again", "embed", "quantize"} & set(jobs)
+    assert jobs["train_tokenlearn"] == jobs["evaluate_model"] == 1
+    assert not {"distill", "pretrain", "train_born_again", "embed", "quantize"} & set(jobs)
 
 
 def test_another_released_stage_trains_nothing_again(finished):
     jobs = plan(finished, lambda config: config["models"]["small"].update(released="born-again-1"))
     assert jobs["quantize"] == jobs["release_model"] == 1
-    assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
+    assert not {"distill", "pretrain", "train_born_again", "embed"} & set(jobs)
 
 
 def test_a_new_width_embeds_nothing_again(finished):
@@ -357,8 +357,8 @@ def test_a_new_width_embeds_nothing_again(finished):
         config["build"].append("wide")
 
     jobs = plan(finished, widen)
-    assert jobs["pretrained"] == jobs["distill"] == 1
-    assert not {"embed", "sample_sentences", "born_again"} & set(jobs)
+    assert jobs["pretrain"] == jobs["distill"] == 1
+    assert not {"embed", "sample_sentences", "train_born_again"} & set(jobs)
 
 
 def test_what_is_missing_is_made_where_the_sample_is_drawn_anew_too(finished, tmp_path):
@@ -377,9 +377,9 @@ def grow(config):
 
 def test_a_larger_sample_embeds_only_what_is_new(finished):
     jobs = plan(finished, grow)
-    assert jobs["sample_sentences"] == jobs["embed"] == jobs["pretrained"] == jobs["quantize"] == 1
+    assert jobs["sample_sentences"] == jobs["embed"] == jobs["pretrain"] == jobs["quantize"] == 1
     assert jobs["evaluate_model"] == 2  # the new model's, but for the distilled stage that it shares
-    assert not {"write_sample_settings", "distill", "born_again"} & set(jobs)
+    assert not {"write_sample_settings", "distill", "train_born_again"} & set(jobs)
 
 
 def test_a_sample_grown_and_shrunk_again_is_as_it_was(finished, tmp_path):
@@ -398,7 +398,7 @@ def test_a_sample_grown_and_shrunk_again_is_as_it_was(finished, tmp_path):
 @pytest.mark.parametrize("change", [{"min_words": 4}, {"seed": 1}, {"shard_size": 64}])
 def test_another_sample_is_embedded_anew(finished, change):
     jobs = plan(finished, lambda config: config["corpus"].update(change))
-    assert jobs["sample_sentences"] == jobs["pretrained"] == 1
+    assert jobs["sample_sentences"] == jobs["pretrain"] == 1
     assert jobs["embed"] == (4 if "shard_size" in change else 2)
 
 
