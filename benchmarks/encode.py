@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from lib.job.command import InputError, run
 from lib.results import fastest
 from lib.shards import read_sentences
-from speed import TEXTS, measure, processor
+from measure_speed import TEXTS, measure, processor
 
 
 def main(argv: list[str]) -> None:

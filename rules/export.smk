@@ -69,8 +69,8 @@ rule export_onnx:
 rule release_model:
     """Write a release folder: float32, float16, int8, ONNX and a model card, if int8 loses little quality."""
     input:
-        script=script("release"),
-        lib=library("release"),
+        script=script("release_model"),
+        lib=library("release_model"),
         float32=lambda wildcards: family.released_files(wildcards.model),
         float16=multiext("<results>/models/{model}/float16/", *FILES["float16"]),
         int8=multiext("<results>/models/{model}/int8/", *FILES["int8"]),
@@ -80,7 +80,7 @@ rule release_model:
     output:
         multiext("<results>/release/{model}/", *MODEL_FILES, "README.md"),
     log:
-        "<logs>/release/{model}.log",
+        "<logs>/release_model/{model}.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"

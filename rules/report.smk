@@ -39,11 +39,11 @@ rule compare_stages:
         " --pairs {params.pairs:q} --seed {params.seed} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule speed:
+rule measure_speed:
     """Measure how fast the final models and the baselines embed, alternating, after all other work."""
     input:
-        script=script("speed"),
-        lib=library("speed"),
+        script=script("measure_speed"),
+        lib=library("measure_speed"),
         models=[file for model in MODELS for file in family.files(model, "int8")],
         baselines=list(map(source_path, BASELINES.values())),
         files=[file for source in BASELINES.values() for file in files_of(source)],
@@ -51,7 +51,7 @@ rule speed:
     output:
         "<results>/speed.json",
     log:
-        "<logs>/speed.log",
+        "<logs>/measure_speed.log",
     priority: -1
     conda:
         "../envs/pipeline.yaml"
@@ -67,11 +67,11 @@ rule speed:
         " --sentences {input.sentences:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule summary:
+rule summarize:
     """Gather all results in tables."""
     input:
-        script=script("summary"),
-        lib=library("summary"),
+        script=script("summarize"),
+        lib=library("summarize"),
         results=family.result_files(),
         differences="<results>/differences.csv",
         speed="<results>/speed.json",
@@ -89,7 +89,7 @@ rule summary:
             labels={"shows": "scores of every model and stage"},
         ),
     log:
-        "<logs>/summary.log",
+        "<logs>/summarize.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -106,11 +106,11 @@ rule summary:
         " 2>&1 | tee {log:q}"
 
 
-rule run_config:
+rule write_run_config:
     """Write the merged config with the commit, command, devices and versions of the run."""
     input:
-        script=script("run_config"),
-        lib=library("run_config"),
+        script=script("write_run_config"),
+        lib=library("write_run_config"),
         summary="<results>/summary.json",
         embeddings=expand("<results>/teacher/{shard}.json", shard=SHARDS),
         trainings=family.training_reports(),
@@ -122,7 +122,7 @@ rule run_config:
             labels={"shows": "the merged config and provenance"},
         ),
     log:
-        "<logs>/run_config.log",
+        "<logs>/write_run_config.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -134,11 +134,11 @@ rule run_config:
         " --embeddings {params.embeddings:q} --trainings {input.trainings:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule plots:
+rule draw_plots:
     """Draw the plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
     input:
-        script=script("plots"),
-        lib=library("plots"),
+        script=script("draw_plots"),
+        lib=library("draw_plots"),
         summary="<results>/summary.json",
         differences="<results>/differences.csv",
         trainings=family.training_reports(),
@@ -155,7 +155,7 @@ rule plots:
             for number, (name, shows) in enumerate(family.plots().items(), 1)
         ],
     log:
-        "<logs>/plots.log",
+        "<logs>/draw_plots.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -197,16 +197,16 @@ rule compare_runs:
         " 2>&1 | tee {log:q}"
 
 
-rule run_crate:
+rule write_run_crate:
     """Describe the finished run and its files as a Process Run Crate."""
     input:
-        script=script("run_crate"),
-        lib=library("run_crate"),
+        script=script("write_run_crate"),
+        lib=library("write_run_crate"),
         results=family.run_files(),
     output:
         "<results>/ro-crate-metadata.json",
     log:
-        "<logs>/run_crate.log",
+        "<logs>/write_run_crate.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"

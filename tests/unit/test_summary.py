@@ -17,11 +17,11 @@ from sentence_transformers import SentenceTransformer
 
 import compare_runs
 import compare_stages
+import draw_plots
 import export_onnx
-import plots
 import quantize
-import release
-import summary
+import release_model
+import summarize
 from derive import cluster
 from lib.job.command import InputError
 from lib.results import fastest
@@ -117,7 +117,7 @@ def made(tmp_path):
     (tmp_path / "config.yaml").write_text("run: made\ntraining: {epochs: 3}\n")
     for kind in ["csv", "json", "markdown", "html"]:
         command += [f"--{kind}", tmp_path / f"summary.{kind}"]
-    summary.main([str(part) for part in command])
+    summarize.main([str(part) for part in command])
     return tmp_path
 
 
@@ -176,7 +176,7 @@ def test_a_model_that_was_not_measured_is_shown_with_the_reason_and_the_others_a
     assert other == ["other", "baseline", "not measured: it broke", *["–"] * 8]
     assert speed_lines(failed, ["other/baseline"]) == [other]
     means = [{"model": "other", "stage": "baseline", "Avg": 30.0}]
-    (line,) = summary.final_lines(means, {}, fastest(failed["rows"]), {"seeds": {}})
+    (line,) = summarize.final_lines(means, {}, fastest(failed["rows"]), {"seeds": {}})
     assert line[-1] == "not measured"
     nothing = SPEED | {"rows": [], "loading": {}, "failed": dict.fromkeys(RATES, "it broke")}
     assert [line[2] for line in speed_lines(nothing)] == ["not measured: it broke"] * 2
@@ -242,7 +242,7 @@ def test_a_stage_of_several_seeds_is_one_line_with_its_deviation_and_a_shared_on
     trained = [{"model": f"m-seed{i}", "stage": "pretrained", "STS": 70 + i, "Avg": 70 + i} for i in range(3)]
     means = [{"model": "m-seed0", "stage": "distilled", "STS": 60.0, "Avg": 60.0}, *trained]
     seeds = {"m": [f"m-seed{i}" for i in range(3)]}
-    assert list(summary.over_seeds(means, seeds)) == [
+    assert list(summarize.over_seeds(means, seeds)) == [
         ("m", ["60.00", "–", "–", "60.00"], "distilled", "m-seed0/distilled"),
         ("m, 3 seeds", ["71.00 ± 1.00", "–", "–", "71.00 ± 1.00"], "pretrained", "m-seed0/pretrained"),
     ]
@@ -252,7 +252,7 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     means = [{"model": f"m-seed{i}", "stage": "int8", "STS": 70.0 + i, "Avg": 60.0 + 2 * i} for i in (1, 2, 3)]
     seeds = {"seeds": {"m": [row["model"] for row in means]}}
     speeds = {"m-seed1/int8": {"texts_per_second": 1234.5, "threads": 8}}
-    lines = summary.final_lines(means, {"m-seed1/int8": 2.0}, speeds, seeds)
+    lines = summarize.final_lines(means, {"m-seed1/int8": 2.0}, speeds, seeds)
     expected = ["m, 3 seeds", "int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
     assert lines == [expected]
 
@@ -271,7 +271,7 @@ def test_a_result_under_another_name_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
     moved = path.rename(path.with_name("Topics.json"))
     with pytest.raises(InputError, match=r"Topics.*SickA"):
-        summary.read_results([moved], TYPES)
+        summarize.read_results([moved], TYPES)
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):
@@ -279,7 +279,7 @@ def test_a_file_that_is_no_result_is_refused(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text('{"task_name": "Topics"}')
     with pytest.raises(InputError, match=r"Topics\.json"):
-        summary.read_results([path], TYPES)
+        summarize.read_results([path], TYPES)
 
 
 @pytest.mark.parametrize(
@@ -296,14 +296,14 @@ def test_a_damaged_result_is_refused_and_the_remedy_named(tmp_path, text):
     path = write_results(tmp_path)[0]
     path.write_text(text)
     with pytest.raises(InputError, match=r"SickA\.json"):
-        summary.read_results([path], TYPES)
+        summarize.read_results([path], TYPES)
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
     path.write_text(path.read_text(encoding="utf-8").replace("0.5", "NaN", 1))
     with pytest.raises(InputError, match=r"SickA\.json.*nan"):
-        summary.read_results([path], TYPES)
+        summarize.read_results([path], TYPES)
 
 
 def drawn(path):
@@ -317,7 +317,7 @@ def draw(summary, trainings, folder):
     command = ["--summary", summary, "--trainings", *trainings]
     command += ["--differences", summary.with_name("differences.csv")]
     command += ["--outputs", *(folder / f"{name}.svg" for name in PLOTS)]
-    plots.main([str(part) for part in command])
+    draw_plots.main([str(part) for part in command])
 
 
 @pytest.fixture
@@ -397,7 +397,7 @@ def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
     outputs = [tmp_path / folder / "similarities.svg" for folder in ("one", "two")]
     for output in outputs:
         command = ["--summary", family[0], "--differences", family[0].with_name("differences.csv"), "--outputs", output]
-        plots.main(list(map(str, [*command, "--similarities", stage, "--task", task])))
+        draw_plots.main(list(map(str, [*command, "--similarities", stage, "--task", task])))
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     first, second = (load_static_model(stage).encode(pairs[side]) for side in ("sentence1", "sentence2"))
     expected = 100 * spearmanr((first * second).sum(axis=1), [2, 0, 5]).statistic
@@ -447,7 +447,7 @@ def released(made, model, sentences, most_lost=0.1, damage=lambda: None, **chang
         json.dumps(settings),
     ]
     damage()
-    release.main([str(part) for part in command])
+    release_model.main([str(part) for part in command])
     return output
 
 
@@ -469,7 +469,7 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(made, tea
     assert "| Pairs | PairClassification | 90.00 | 80.00 | -10.00 |" in card.text
     assert "| m | int8 | 31,234 (2) | 148.5 | 15,617 | 74.2 | 1,500 (2) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
     assert "| other | baseline | 210 (1) | 1.0 | 210 | 1.0 | 20 (1) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
-    assert release.commit() in card.text
+    assert release_model.commit() in card.text
     monkeypatch.chdir(made)
     by_model2vec, by_onnx = run_snippets(card.text)
     assert by_model2vec["embeddings"].shape == (2, 16)
@@ -537,7 +537,13 @@ def test_a_clustered_models_own_folder_is_int8(made, teacher_folder, sentences, 
     model = load_static_model(distilled(teacher_folder, made / "final"))
     save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), made / "clustered")
     folder = released(made, made / "clustered", sentences, most_lost=10)
-    assert {path.name for path in folder.iterdir()} == {"README.md", "float16", "float32", "onnx", *release.MODEL_FILES}
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md",
+        "float16",
+        "float32",
+        "onnx",
+        *release_model.MODEL_FILES,
+    }
     monkeypatch.chdir(made)
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "It was derived from whole, which was distilled from <code>hub:some/teacher@" in card

@@ -7,7 +7,10 @@ import pytest
 
 import unfinished
 
-LOGS = {"pretrain m": "train.py: error: the rate is <bad> | too large\n", "speed": "speed.py: error: no processor\n"}
+LOGS = {
+    "pretrain m": "train.py: error: the rate is <bad> | too large\n",
+    "measure_speed": "measure_speed.py: error: no processor\n",
+}
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def page(tmp_path, capsys):
             path.write_text(text)
             if name in before:
                 os.utime(path, (0, 0))
-        needed_for = {"pretrain m": ["m/int8"], "speed": []}
+        needed_for = {"pretrain m": ["m/int8"], "measure_speed": []}
         failed = [[name, str(tmp_path / "logs" / f"{name}.log"), names] for name, names in needed_for.items()]
         command = ["--results", tmp_path, "--scored", "m/int8", "other/baseline", "--tasks", "STS12"]
         command += ["--failed", json.dumps(failed), "--output", tmp_path / "unfinished.md"]
@@ -51,7 +54,7 @@ def test_a_missing_score_names_the_job_that_failed_and_its_last_error(page, tmp_
 
 def test_a_job_that_no_score_waits_for_is_named_too(page):
     text, said = page(LOGS)
-    (line,) = lines(text, "speed")
+    (line,) = lines(text, "measure_speed")
     assert "no processor" in line and "no processor" in said
 
 

@@ -23,11 +23,11 @@ from synthetic import write_teacher
 SCORED = {
     "evaluate_model": 4,
     "compare_stages": 1,
-    "summary": 1,
-    "plots": 1,
-    "run_config": 1,
+    "summarize": 1,
+    "draw_plots": 1,
+    "write_run_config": 1,
     "release_model": 1,
-    "run_crate": 1,
+    "write_run_crate": 1,
     "all": 1,
 }
 SCRIPT = "</script><script>made()</script>"
