@@ -407,26 +407,30 @@ def test_embeddings_are_made_again_just_where_something_changed_that_decides_the
 ):
     output = tmp_path / "out" / "00000.npy"
 
-    def made(*more: str) -> bool:
+    def embeds_again(*more: str) -> bool:
         output.unlink(missing_ok=True)  # as Snakemake does before a job
         output.with_suffix(".json").unlink(missing_ok=True)
         embed.main(shard("out/00000.npy", copied, *more))
         assert json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == sha256(output)
         return "reused" not in capsys.readouterr().err
 
-    assert made() and not made()
-    assert made("--pooling", "cls") and made("--prompt", "query: ") and not made("--prompt", "query: ")
+    assert embeds_again() and not embeds_again()
+    assert (
+        embeds_again("--pooling", "cls")
+        and embeds_again("--prompt", "query: ")
+        and not embeds_again("--prompt", "query: ")
+    )
     with output.open("r+b") as file:  # the kept one is the same file
         file.seek(-1, 2)
         file.write(b"\xff")
-    assert made("--prompt", "query: ")
+    assert embeds_again("--prompt", "query: ")
     weights = load_file(copied / "model.safetensors")
     save_file({name: values * 1.5 for name, values in weights.items()}, copied / "model.safetensors")
-    assert made("--prompt", "query: ")
+    assert embeds_again("--prompt", "query: ")
     write_shard(tmp_path / "sentences" / "00000.parquet", ["other", "sentences"])
-    assert made("--prompt", "query: ") and np.load(output).shape == (2, 32)
+    assert embeds_again("--prompt", "query: ") and np.load(output).shape == (2, 32)
     other_processor = not has_fast_bfloat16("cpu")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: other_processor)
-    assert made("--prompt", "query: ") and not made("--prompt", "query: ")
+    assert embeds_again("--prompt", "query: ") and not embeds_again("--prompt", "query: ")
     kept = [path for path in (tmp_path / "out" / "kept" / "00000").iterdir() if path.suffix == ".npy"]
     assert [path.stat().st_ino for path in kept] == [output.stat().st_ino]

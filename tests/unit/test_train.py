@@ -274,7 +274,7 @@ def test_patience_stops_and_the_best_epoch_is_kept(data):
 
 @pytest.fixture(scope="module")
 def folders(teacher_folder, sentences, tmp_path_factory):
-    """A distilled model, two shards of 150 sentences, and made embeddings of them."""
+    """A distilled model, two shards of 150 sentences, and synthetic embeddings of them."""
     folder = tmp_path_factory.mktemp("train")
     chance = np.random.default_rng(0)
     for i in range(2):
