@@ -96,7 +96,7 @@ def differing(before: Path, after: Path) -> list[Section]:
         ),
         Section(
             "Settings",
-            ["" if old_config != config else "The two runs have the same config."],
+            ["" if old_config != config else "The two have the same config."],
             ["Key", before.name, after.name],
             changed_settings(old_config, config),
         ),

@@ -133,7 +133,7 @@ def test_own_teacher_corpus_and_tasks(tmp_path):
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     manifest = json.loads((checkout / results / "corpus" / "manifest.json").read_text(encoding="utf-8"))
-    assert sum(shard["rows"] for shard in manifest["shards"]) == 2000
+    assert manifest["counts"]["kept"] + manifest["counts"]["spans"] == 2000
     rest = planned(snakemake(checkout, "-n", config=config))
     expected = {"embed": 1, "distill": 1, "pretrain": 1, "derive": 1, "evaluate_model": 5, "evaluate_baseline": 1}
     assert {rule: rest[rule] for rule in expected} == expected

@@ -385,13 +385,13 @@ def test_a_larger_sample_embeds_only_what_is_new(finished):
 def test_a_sample_grown_and_shrunk_again_is_as_it_was(finished, tmp_path):
     checkout = shutil.copytree(finished[0], tmp_path / "grown")
     shards = checkout / "results" / RUN / "corpus" / "sentences"
-    before = {path: (path.stat().st_mtime_ns, sha256(path)) for path in shards.iterdir()}
+    before = {path: sha256(path) for path in shards.iterdir()}
     config = copy.deepcopy(finished[1])
     grow(config)
     done = snakemake(checkout, "corpus", config=config)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(list(shards.glob("*.parquet"))) == 3
-    assert {path: (path.stat().st_mtime_ns, sha256(path)) for path in before} == before
+    assert {path: sha256(path) for path in before} == before
     assert set(plan((checkout, finished[1]))) <= {"sample_sentences", "all"}
 
 
