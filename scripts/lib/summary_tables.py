@@ -13,11 +13,10 @@ DIFFERENCES_HEADER += CATEGORIES
 DIFFERENCES = (
     "Differences in points (score × 100); a positive one means that the first model is better than the second. A "
     "star marks a statistically significant difference: the 95 % interval of a paired bootstrap over the items of "
-    "these tasks (for classification, over mteb's ten training samples) excludes zero. The column Significant says "
-    "whether the difference of Avg is statistically significant over the items of these tasks and also over tasks, "
-    "that is, when the tasks of each category are resampled too («items and tasks»), over the items only («items»), "
-    f"or not («no»). There is no interval over tasks if a category has fewer than {LEAST_TASKS} tasks, too few to "
-    "represent other tasks of its kind."
+    "these tasks (for classification, over mteb's ten training samples) excludes zero. The column Significant is about "
+    "the difference of Avg: «items» if it is significant over the items of these tasks, «items and tasks» if it also "
+    "is when the tasks of each category are resampled, as if others had been chosen, else «no». There is no interval "
+    f"over tasks if a category has fewer than {LEAST_TASKS} tasks, too few to represent other tasks of its kind."
 )
 
 
@@ -80,11 +79,11 @@ def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[st
 
 def speed_text(speed: dict) -> str:
     """How the numbers of ``speed_lines`` were measured."""
-    counts = " and with ".join(map(str, dict.fromkeys([1, speed["threads"]])))
+    counts = " and ".join(map(str, dict.fromkeys([1, speed["threads"]])))
     return (
-        f"Measured on {speed['processor']} with {speed['sentences']:,} sentences of the corpus and {counts} thread(s); "
-        "the models take turns in one process. Each model is shown at its fastest number of threads (in parentheses) "
-        "and with one thread; ratios are to the slowest model of the table. A long text is twenty sentences. Latency "
-        "is the time for a single sentence with one thread. Memory is what the model takes in addition to Python and "
-        "its libraries."
+        f"Measured on {speed['processor']} with {speed['sentences']:,} sentences of the corpus, using {counts} "
+        "thread(s); the models take turns in one process. Each model is shown at its fastest number of threads (in "
+        "parentheses) and with one thread; ratios are to the slowest model of the table. A long text is twenty "
+        "sentences. Latency is the time for a single sentence with one thread. Memory is what the model takes in "
+        "addition to Python and its libraries."
     )
