@@ -25,7 +25,7 @@ def check_folder(folder: Path, dimensions: int = 1) -> int:
     if not isinstance(size, int):
         raise InputError(f"teacher {folder}/config.json: expected a number under hidden_size, found {size!r}")
     if dimensions > size:
-        raise InputError(f"dimensions: {dimensions}, expected at most the {size} of the teacher {folder}")
+        raise InputError(f"dimensions: {dimensions} requested, expected at most the {size} of the teacher {folder}")
     return size
 
 
