@@ -26,7 +26,7 @@ include: "rules/report.smk"
 
 
 onstart:
-    # beside Snakemake's own locks, which --unlock takes from a run that goes on; the file's time is when the run began
+    # a lock besides Snakemake's own, which --unlock removes even from an active run; the file's time is the run's start
     try:
         CLAIMS.append(claim(Path("results", config["run"])))
     except InputError as error:
@@ -52,7 +52,7 @@ rule all:
 
 
 rule downloads:
-    """All that is downloaded before a job needs it; C4 is streamed, by the rule sentences."""
+    """All downloads; C4 is not among them, because the rule sample_sentences streams it."""
     input:
         expand("<sources>/{slug}", slug=DOWNLOADS),
         [task_path(task) for task in family.used_tasks if task not in CUSTOM_TASKS],
@@ -62,7 +62,7 @@ rule downloads:
 rule corpus:
     """The sampled sentences."""
     input:
-        rules.sentences.output,
+        rules.sample_sentences.output,
     localrule: True
 
 
@@ -89,7 +89,7 @@ rule evaluate:
 
 
 rule report:
-    """The summary and the plots; `snakemake --report FILE` then gathers them into one page."""
+    """The summary and the plots; `snakemake --report FILE` then combines them into one page."""
     input:
         "<results>/summary.md",
         "<results>/config.yaml",
@@ -98,7 +98,7 @@ rule report:
 
 
 rule release:
-    """What a user takes away: a folder for each model."""
+    """The release folder of each model."""
     input:
         expand("<results>/release/{model}/README.md", model=MODELS),
     localrule: True

@@ -1,7 +1,7 @@
-"""Time the embedding of texts by a released model beside its peers, in turns, on the same cores.
+"""Time the embedding of texts by a released model beside its peers, alternating, on the same cores.
 
-The last line is the ratio of the sentences a second of the release's int8 model and of the first peer, on short texts:
-each at the number of threads at which it is fastest, and both with one.
+The last line is the ratio of sentences per second between the release's int8 model and the first peer, on short texts:
+each at its fastest number of threads, and both with one thread.
 """
 
 import argparse
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from lib.job.command import InputError, run
 from lib.results import fastest
 from lib.shards import read_sentences
-from speed import TEXTS, measure, processor
+from measure_speed import TEXTS, measure, processor
 
 
 def main(argv: list[str]) -> None:
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--release", type=Path, required=True, help="a folder of results/<run>/release/")
     parser.add_argument("--peers", type=Path, nargs="+", required=True, help="folders of models; a transformer first")
-    parser.add_argument("--sentences", type=Path, required=True, help="a parquet shard of sentences")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to embed")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     int8 = args.release / "int8"
@@ -35,12 +35,13 @@ def main(argv: list[str]) -> None:
     print(processor())
     for row in rows:
         one = row.get("milliseconds")
-        alone = f", one alone {one['p50']:.2f} ms, 99 of 100 within {one['p99']:.2f} ms" if one else ""
-        rate = f"{row['texts_per_second']:,.1f} {row['texts']} texts a second"
+        alone = f", latency {one['p50']:.2f} ms (median), {one['p99']:.2f} ms (99th percentile)" if one else ""
+        rate = f"{row['texts_per_second']:,.1f} {row['texts']} texts per second"
         print(f"{row['model']}, {row['threads']} thread(s): {rate}{alone}")
     best, single = fastest(rows), fastest([row for row in rows if row["threads"] == 1])
     ratios = [
-        found["int8"]["texts_per_second"] / found[args.peers[0].name]["texts_per_second"] for found in (best, single)
+        rows_of["int8"]["texts_per_second"] / rows_of[args.peers[0].name]["texts_per_second"]
+        for rows_of in (best, single)
     ]
     print(f"ratio: {ratios[0]:.1f}, with one thread {ratios[1]:.1f}")
 

@@ -1,6 +1,6 @@
-"""Time the scoring of a static model on tasks: ours against mteb called once per task, interleaved, on the same cores.
+"""Time the scoring of a static model on tasks: ours against mteb called once per task, alternating, on the same cores.
 
-mteb's side loads the model by its own wrapper of sentence-transformers and the task's data as `datasets` gives them.
+mteb's side loads the model with its own wrapper of sentence-transformers and the task's data with `datasets`.
 Neither side counts imports or downloads. The scores of both are compared. The last line is the ratio of the times.
 """
 
@@ -58,17 +58,17 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     seconds = {ours: 0.0, theirs: 0.0}
-    ours(args.model, args.tasks[0])  # what is loaded once counts for neither
+    ours(args.model, args.tasks[0])  # neither side counts what is loaded once
     for data in args.tasks:
-        found, taken = {}, {}
+        scores, taken = {}, {}
         for side in (theirs, ours):
             start = time.perf_counter()
-            found[side] = side(args.model, data)
+            scores[side] = side(args.model, data)
             taken[side] = time.perf_counter() - start
             seconds[side] += taken[side]
-        if abs(found[ours] - found[theirs]) > 1e-4:
-            raise InputError(f"{data.stem}: expected mteb's score, {found[theirs]}, found {found[ours]}")
-        print(f"{data.stem}: mteb {taken[theirs]:.1f} s, ours {taken[ours]:.1f} s, score {100 * found[ours]:.2f}")
+        if abs(scores[ours] - scores[theirs]) > 1e-4:
+            raise InputError(f"{data.stem}: expected mteb's score, {scores[theirs]}, found {scores[ours]}")
+        print(f"{data.stem}: mteb {taken[theirs]:.1f} s, ours {taken[ours]:.1f} s, score {100 * scores[ours]:.2f}")
     print(f"ratio: {seconds[theirs] / seconds[ours]:.1f}")
 
 

@@ -1,9 +1,9 @@
-"""Time a teacher's embedding of sentences: ours against tokenlearn's featurize, in turns, on the same device.
+"""Time a teacher's embedding of sentences: ours against tokenlearn's featurize, alternating, on the same device.
 
 Theirs is `tokenlearn.featurize.featurize` with a sentence-transformers model, batches of 32 as the sentences come and
 float32, its files included; ours is `Teacher.embed` as the pipeline runs it. The embeddings of both are compared, and
 the matrix products of ours with the rate that one large product reaches on the device. The last line is the ratio of
-the sentences a second.
+the sentences per second.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from lib.shards import read_sentences
 from lib.teacher import Teacher
 
 
-def made_bert_large(tokenizer: Path, folder: Path) -> Path:
+def random_bert_large(tokenizer: Path, folder: Path) -> Path:
     """A BERT of mxbai-embed-large-v1's shape with random weights and the tokenizer of another folder."""
     words = AutoTokenizer.from_pretrained(tokenizer, trust_remote_code=False)
     words.model_max_length = 512
@@ -38,13 +38,13 @@ def made_bert_large(tokenizer: Path, folder: Path) -> Path:
 
 
 def work_per_token(teacher: Teacher) -> int:
-    """Floating point operations of a token's matrix products, those of its attention left out."""
+    """Floating point operations of a token's matrix products, without those of attention."""
     weights = (part.weight for part in teacher.model.encoder.modules() if isinstance(part, torch.nn.Linear))
     return 2 * sum(weight.numel() for weight in weights)
 
 
 def product_rate(device: str, dtype: torch.dtype) -> float:
-    """Floating point operations a second of a large matrix product."""
+    """Floating point operations per second of a large matrix product."""
     size = 8192 if device == "cuda" else 2048
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     seconds = []
@@ -77,13 +77,13 @@ def ours(teacher: Teacher, sentences: list[str]) -> tuple[np.ndarray, float]:
 
 
 def main(argv: list[str]) -> None:
-    """Time both sides in turns."""
+    """Time both sides, alternating."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", type=Path, required=True, help="a transformers folder with mean pooling")
-    parser.add_argument("--bert-large", action="store_true", help="take its tokenizer alone, for a random BERT-large")
-    parser.add_argument("--sentences", type=Path, nargs="+", required=True, help="parquet shards")
-    parser.add_argument("--count", type=int, default=20000, help="sentences that both embed")
-    parser.add_argument("--more", type=int, default=0, help="sentences that ours embeds besides, timed alone")
+    parser.add_argument("--bert-large", action="store_true", help="use only its tokenizer, for a random BERT-large")
+    parser.add_argument("--sentences", type=Path, nargs="+", required=True, help="sentence shards")
+    parser.add_argument("--count", type=int, default=20000, help="number of sentences that both embed")
+    parser.add_argument("--more", type=int, default=0, help="number of further sentences that only ours embeds")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=2)
@@ -91,7 +91,7 @@ def main(argv: list[str]) -> None:
     torch.set_num_threads(args.threads)
     sentences = [text for shard in args.sentences for text in read_sentences(shard)]
     with tempfile.TemporaryDirectory() as folder:
-        source = made_bert_large(args.teacher, Path(folder)) if args.bert_large else args.teacher
+        source = random_bert_large(args.teacher, Path(folder)) if args.bert_large else args.teacher
         teacher = Teacher(source, 512 if args.bert_large else 256, "mean", args.device)
         layers = Transformer(str(source), model_kwargs={"dtype": torch.float32}), Pooling(teacher.hidden_size)
         peer = SentenceTransformer(modules=layers, device=args.device)
@@ -100,11 +100,11 @@ def main(argv: list[str]) -> None:
     for _ in range(args.rounds):
         expected, seconds = theirs(peer, sentences[: args.count])
         rates["theirs"].append(args.count / seconds)
-        found, seconds = ours(teacher, sentences[: args.count])
+        embeddings, seconds = ours(teacher, sentences[: args.count])
         rates["ours"].append(args.count / seconds)
-    found = found.astype(np.float32)
-    cosines = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
-    print(f"{len(found):,} sentences: least cosine {cosines.min():.6f}, mean {cosines.mean():.6f}")
+    embeddings = embeddings.astype(np.float32)
+    cosines = (embeddings * expected).sum(1) / np.linalg.norm(embeddings, axis=1) / np.linalg.norm(expected, axis=1)
+    print(f"{len(embeddings):,} sentences: minimum cosine {cosines.min():.6f}, mean {cosines.mean():.6f}")
     other, rate = (float(np.median(rates[side])) for side in ("theirs", "ours"))
     print(f"median of {args.rounds} rounds: theirs {other:,.0f} sentences/s, ours {rate:,.0f} sentences/s")
     if args.more:
@@ -114,7 +114,7 @@ def main(argv: list[str]) -> None:
     tokens = len(teacher.tokenize(sentences[: args.count]).ids) / args.count
     reached, possible = rate * tokens * work_per_token(teacher), product_rate(args.device, teacher.model.dtype)
     print(
-        f"{tokens:.1f} tokens a sentence: {reached / 1e12:.2f} TFLOP/s in the matrix products of real tokens, "
+        f"{tokens:.1f} tokens per sentence: {reached / 1e12:.2f} TFLOP/s in the matrix products of real tokens, "
         f"{100 * reached / possible:.0f} % of the {possible / 1e12:.2f} of one large product"
     )
     print(f"217,000 sentences take {217e3 / rate / 60:.1f} min, 2,000,000 {2e6 / rate / 60:.1f} min")

@@ -1,7 +1,7 @@
-"""Time a step of training: ours against the one of tokenlearn's repository, interleaved, on the same cores.
+"""Time a step of training: ours against the one of tokenlearn's repository, alternating, on the same cores.
 
-Both learn by the contrastive loss with a linear head, on made sentences of Zipf-distributed tokens. Theirs pads the
-sentences of a batch, compares all pairs of embeddings in one (batch, batch, dimensions) tensor, and moves the whole
+Both learn by the contrastive loss with a linear head, on synthetic sentences of Zipf-distributed tokens. Theirs pads
+the sentences of a batch, compares all pairs of embeddings in one (batch, batch, dimensions) tensor, and moves the whole
 table by AdamW. Ours is `train.train` as the pipeline runs it: deterministic, its held-out loss and its preparation of
 batches included. The last line is the ratio of the times.
 """
@@ -22,14 +22,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from lib.job.command import run
 from lib.student import lay_out
-from lib.training import Recipe, be_deterministic, train
+from lib.training import TrainingSettings, be_deterministic, train
 
 TEMPERATURE = 0.07
 RATE = 0.001
 
 
-def made_sentences(count: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    """Flat token ids of made sentences of 8 to 44 tokens, and where each begins, and the end."""
+def synthetic_sentences(count: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
+    """Flat token ids of synthetic sentences of 8 to 44 tokens, and where each begins, and the end."""
     random = np.random.default_rng(0)
     offsets = np.concatenate([[0], np.cumsum(random.integers(8, 45, size=count))])
     chances = 1 / np.arange(1, vocabulary + 1)
@@ -67,7 +67,7 @@ def copy_speed(megabytes: int = 256) -> float:
 
 
 def main(argv: list[str]) -> None:
-    """Time both sides in turns."""
+    """Time both sides, alternating."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--dimensions", type=int, default=256)
@@ -79,13 +79,13 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     size = args.batch_size
-    tokens, offsets = made_sentences(size * args.steps * 10 // 9 + 10, args.vocabulary)  # a tenth is held out
+    tokens, offsets = synthetic_sentences(size * args.steps * 10 // 9 + 10, args.vocabulary)  # a tenth is held out
     random = np.random.default_rng(1)
     vectors = 0.1 * random.normal(size=(args.vocabulary, args.dimensions)).astype(np.float32)
     targets = random.normal(size=(len(offsets) - 1, args.dimensions)).astype(np.float32)
     words = Tokenizer(WordLevel({str(i): i for i in range(args.vocabulary)}))
     model = StaticModel(vectors, words, normalize=True)
-    recipe = Recipe("contrastive", TEMPERATURE, 0, size, RATE, epochs=1, patience=1, seed=0)
+    settings = TrainingSettings("contrastive", TEMPERATURE, 0, size, RATE, epochs=1, patience=1, seed=0)
 
     theirs = Theirs(vectors, args.device)
     seconds = {"ours": [], "theirs": []}
@@ -105,7 +105,7 @@ def main(argv: list[str]) -> None:
             torch.cuda.synchronize()
         seconds["theirs"].append((time.perf_counter() - start) / len(batches))
         be_deterministic()
-        _, report = train(model, tokens, offsets, targets, recipe, args.device)
+        _, report = train(model, tokens, offsets, targets, settings, args.device)
         seconds["ours"].append(report["curve"][-1]["seconds"] / report["curve"][-1]["step"])
     ours, other = (1000 * float(np.median(seconds[side])) for side in ("ours", "theirs"))
     print(f"a step of {size} sentences, median of {args.rounds} rounds: theirs {other:.1f} ms, ours {ours:.2f} ms")

@@ -1,4 +1,4 @@
-# What several rules need: the checked config, the lists that it gives, and the paths of scripts and sources. No rules.
+# Shared by the rules: the checked config, lists derived from it, and paths of scripts and sources. No rules.
 
 import json
 import os
@@ -20,32 +20,32 @@ from lib.plan.family import Family, trained_stage
 from lib.plan.sources import parse_source
 from lib.plan.stage_files import FILES, MODEL_FILES, TRAINED_FILES
 
-# folders that this Snakemake works on
+# locked folders of this Snakemake
 CLAIMS = []
 
-# what every run downloads is shared between runs
+# downloads are shared by all runs
 SOURCES = "results/sources"
 
-# a prefix replaces Snakemake's own, which makes a failure before `| tee` a failure of the job; libraries' own bars
-# write into logs: a line every half minute is enough
+# this prefix replaces Snakemake's own: set -o pipefail makes a failure before `| tee` a failure of the job; progress
+# bars of libraries write into logs, for which a line every half minute is enough
 shell.prefix(
     "set -euo pipefail; export TQDM_MININTERVAL=30 HF_DATASETS_DISABLE_PROGRESS_BARS=1 "
     "HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_VERBOSITY=error PYTHONWARNINGS=ignore::FutureWarning; "
 )
 
-# jobs use the Python that runs this, where no environment of their own is activated
+# jobs use the Python that runs Snakemake, unless they have an environment of their own
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
-# mteb makes a folder for results when it is imported, by default at home
+# mteb creates a folder for results on import, by default in the home directory
 os.environ.setdefault("MTEB_CACHE", ".snakemake/mteb")
 
-# what the user typed; jobs elsewhere parse this file again, with a command of Snakemake's own
+# the user's command; jobs on other nodes parse this file again, with a command of Snakemake's
 os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 
-# a job ends when this process is gone
+# jobs end when this process has ended
 os.environ.update(WORKFLOW_PID=str(os.getpid()))
 
-# config.yaml, and what the command line lays over it, one after another
+# config.yaml and the overlays of the command line, in order
 try:
     LAYERS = [read_config(Path(path)) for path in [BASE / "config.yaml", *workflow.config_settings.configfiles]]
 except InputError as error:
@@ -74,19 +74,19 @@ DOWNLOADS = family.downloads()
 
 
 def here(path):
-    """A path of the checkout, relative to the working directory: recorded so, a moved checkout reruns nothing."""
+    """A path in the checkout, relative to the working directory, so that a moved checkout reruns nothing."""
     return os.path.relpath(path)
 
 
 def script(name):
-    """The path of a script; as an input of its rule it reruns the rule when it is edited, not when it is touched."""
+    """The path of a script, an input of its rule: editing the script reruns the rule, touching it does not."""
     return here(SCRIPTS / f"{name}.py")
 
 
 def library(name):
-    """The modules of scripts/lib that a script imports, itself or through another of them, and the templates they name.
+    """The modules of scripts/lib that a script imports, directly or through others, and the templates that they name.
 
-    Those of scripts/lib/job change no number, and none of them reruns a rule.
+    Modules of scripts/lib/job are left out: they affect no number, so a change in them reruns nothing.
     """
     modules = imported(SCRIPTS / f"{name}.py", SCRIPTS)
     science = [module for module in modules if not module.is_relative_to(SCRIPTS / "lib/job")]
@@ -96,49 +96,49 @@ def library(name):
 
 
 def options(**values):
-    """Command line options of the values that are not None: ``options(a_b=0, c=None)`` is ``--a-b 0``."""
+    """Command line options for the values that are not None: ``options(a_b=0, c=None)`` is ``--a-b 0``."""
     given = {f"--{key.replace('_', '-')}": value for key, value in values.items() if value is not None}
     return [part for option in given.items() for part in option]
 
 
 def as_json(value):
-    """JSON in which no tag begins: Snakemake's report has the params of jobs in a script of its page."""
+    """JSON without HTML tags, because Snakemake's report embeds the params of jobs in a script."""
     return json.dumps(value).replace("<", r"\u003c")
 
 
 def source_path(text):
-    """Where a source is on disk: the user's own path, or the folder that the rule fetch makes."""
+    """The path of a source on disk: the user's own, or the folder that the rule fetch writes."""
     return folder_of(text, "<sources>")
 
 
 def files_of(text):
-    """The files of a source that is a user's own folder: inputs too, so that an edit in it reruns what reads it."""
+    """The files of a path: source; they are inputs too, so that editing one reruns the rules that read it."""
     source = parse_source(text)
     return list(map(str, visible_files(Path(source.path)))) if source.kind == "path" else []
 
 
 def task_path(task):
-    """The file of a task's data: made from a custom task's source, or fetched once for all runs."""
+    """The file of a task's data: prepared from a custom task's source, or downloaded once for all runs."""
     return f"<results>/tasks/{task}.arrow" if task in CUSTOM_TASKS else f"<sources>/tasks/{task}.arrow"
 
 
 def folder_of_input(name):
-    """A function that gives the folder of an input's files."""
+    """A function that returns the folder of an input's files."""
     return lambda wildcards, input: str(Path(input[name][0]).parent)
 
 
 def folders_of_input(name):
-    """A function that gives the folders of an input's files, each once."""
+    """A function that returns the distinct folders of an input's files."""
     return lambda wildcards, input: list(dict.fromkeys(str(Path(file).parent) for file in input[name]))
 
 
 def folder_of_output(wildcards, output):
-    """The folder of a rule's output files: scripts make a folder whole or not at all."""
+    """The folder of a rule's output files; scripts write a folder completely or not at all."""
     return str(Path(output[0]).parent)
 
 
 def sentence_shards(wildcards):
-    """The sentence shards that a model trains on; ancient: drawn again for a larger sample, they are the same."""
+    """The sentence shards that a model trains on; ancient: those of a larger sample are the same."""
     shards = family.shards(family.sentences_of(wildcards.model))
     return ancient(expand("<results>/corpus/sentences/{shard}.parquet", shard=shards))
 
@@ -149,13 +149,13 @@ def embedding_shards(wildcards):
     return expand("<results>/teacher/{shard}.{ending}", shard=shards, ending=["npy", "json"])
 
 
-def training_options(wildcards):
-    """A model's training settings as options of train.py and derive.py."""
+def training_settings(wildcards):
+    """A model's training settings as arguments of train.py and derive.py."""
     return options(**dict(sorted(family.training(wildcards.model).items())))
 
 
 def any_of(names):
-    """A regular expression of names; where there are none, nothing matches it."""
+    """A regular expression that matches these names; without names it matches nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -170,18 +170,18 @@ wildcard_constraints:
 
 
 def failed_jobs():
-    """The jobs that failed, as JSON: of each its rule and wildcards, its log, and the model/stages that it is needed for."""
-    dag, found = workflow.dag, []
+    """The failed jobs as JSON: for each its rule and wildcards, its log, and each model/stage that needs it."""
+    dag, jobs = workflow.dag, []
     failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
     for job in sorted(failed, key=lambda job: job.log[0]):
         wildcards = [each.wildcards for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
         needed_for = [f"{w.get('model', w.get('baseline'))}/{w.get('stage', 'baseline')}" for w in wildcards]
         name = " ".join([job.rule.name, *map("=".join, job.wildcards.items())])
-        found.append([name, job.log[0], needed_for])
-    return as_json(found)
+        jobs.append([name, job.log[0], needed_for])
+    return as_json(jobs)
 
 
-# after a failure: what a run has and what it lacks
+# after a failure: a report on available and missing scores
 UNFINISHED = shlex.join(
     ["python", script("unfinished"), "--results", f"results/{config['run']}"]
     + ["--scored", *(f"{model}/{stage}" for model, stage in family.scored()), "--tasks", *TASKS]

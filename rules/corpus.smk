@@ -1,17 +1,17 @@
 # Corpus: fetched sources -> sampled sentences.
 #
 # needs  config: teacher, corpus, evaluation (sources), models (sentences); the data of the evaluated tasks
-# makes  <sources>/{slug}/                             what a source holds, downloaded once, shared by runs
-#        <results>/corpus/settings.json                what decides the sample, but for its size
+# makes  <sources>/{slug}/                             files of a source, downloaded once, shared by runs
+#        <results>/corpus/settings.json                what decides the sample, except its size
 #        <results>/corpus/sentences/{shard}.parquet    one sentence a row; a smaller sample is the beginning of a larger
 #        <results>/corpus/manifest.json                documents read, sentences kept and dropped, hashes
 #        <results>/corpus/vocabulary/{model}.txt       words to add to a model's vocabulary, most frequent first
 
 
 rule fetch:
-    """Download a source, check its hash, and unpack what it names."""
+    """Download a source, check its hash, and unpack the file or folder that it names."""
     input:
-        # an edited script downloads nothing again: the source's revision and hash say what is in it
+        # ancient: an edited script downloads nothing again, because revision and hash identify the content
         script=ancient(script("fetch")),
     output:
         directory("<sources>/{slug}"),
@@ -31,19 +31,19 @@ rule fetch:
         "python {input.script:q} {params.source:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule sample_settings:
-    """Write down what decides the sample but for its size: embeddings follow this, so a larger sample leaves them."""
+rule write_sample_settings:
+    """Write all settings that decide the sample except its size: a larger sample keeps the embeddings."""
     input:
-        script=script("sample_settings"),
-        lib=library("sample_settings"),
-        sampler=[script("sentences"), *library("sentences")],
+        script=script("write_sample_settings"),
+        lib=library("write_sample_settings"),
+        sampler=[script("sample_sentences"), *library("sample_sentences")],
         files=[file for text in family.corpus for file in files_of(text)],
         tasks=[task_path(task) for task in family.decontaminate],
     output:
         "<results>/corpus/settings.json",
     log:
-        "<logs>/sample_settings.log",
-    # what the teacher waits for comes before what only the table does
+        "<logs>/write_sample_settings.log",
+    # jobs that the teacher waits for come first
     priority: 50
     localrule: True
     conda:
@@ -58,28 +58,29 @@ rule sample_settings:
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
-# a checkpoint: Snakemake plans nothing behind an `ancient` input of a job that runs anew, not even what is missing; after
+# a checkpoint: Snakemake plans nothing behind an `ancient` input of a job that runs again, not even missing files; after
 # a checkpoint it plans again
-checkpoint sentences:
-    """Split documents into sentences, and sample those that are clean, in the language, distinct and no test text."""
+checkpoint sample_sentences:
+    """Split documents into sentences, and sample clean, distinct ones in the language that are no test texts."""
     input:
-        script=script("sentences"),
-        lib=library("sentences"),
-        # another teacher samples nothing anew, but one that will not do fails before this
+        script=script("sample_sentences"),
+        lib=library("sample_sentences"),
+        # ancient: another teacher does not change the sample, but an unusable one fails before sampling
         teacher=ancient("<results>/teacher/checked.json"),
         settings="<results>/corpus/settings.json",
-        sources=[source_path(text) for text in family.corpus if parse_source(text).kind != "hub"],  # the hub's are streamed
+        # texts of the hub are streamed
+        sources=[source_path(text) for text in family.corpus if parse_source(text).kind != "hub"],
         files=[file for text in family.corpus for file in files_of(text)],
         tasks=[task_path(task) for task in family.decontaminate],
     output:
-        shards=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
+        sentences=expand("<results>/corpus/sentences/{shard}.parquet", shard=SHARDS),
         manifest="<results>/corpus/manifest.json",
     log:
-        "<logs>/sentences.log",
+        "<logs>/sample_sentences.log",
     benchmark:
-        "<benchmarks>/sentences.tsv"
+        "<benchmarks>/sample_sentences.tsv"
     priority: 50
-    # the hub's files are streamed: a download that broke begins again
+    # files of the hub are streamed: an interrupted download begins again
     retries: 2
     conda:
         "../envs/pipeline.yaml"
@@ -88,9 +89,9 @@ checkpoint sentences:
         mem_mb=memory(sampling_memory),
         runtime=round(60 + 120 * family.sentences / 1e6),
     params:
-        shards=folder_of_output,
+        sentences=folder_of_output,
         sources=json.dumps(family.corpus),
-        sentences=family.sentences,
+        sentence_count=family.sentences,
         documents=config["corpus"]["documents"],
         language=options(language=config["corpus"]["language"]),
         text_key=config["corpus"]["text_key"],
@@ -101,24 +102,24 @@ checkpoint sentences:
         shard_size=family.shard_size,
         seed=config["corpus"]["seed"],
     shell:
-        "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentences}"
+        "python {input.script:q} --sources {params.sources:q} --paths {input.sources:q} --count {params.sentence_count}"
         " --tasks {input.tasks:q} --documents {params.documents} {params.language:q} --text-key {params.text_key:q}"
         " --min-words {params.min_words} --max-words {params.max_words} --spans {params.spans}"
         " --span-words {params.span_words} --shard-size {params.shard_size} --seed {params.seed} --threads {threads}"
-        " --shards {params.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        " --sentences {params.sentences:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
-rule vocabulary:
+rule count_vocabulary:
     """Count the words of a model's sentences and keep the most frequent."""
     input:
-        script=script("vocabulary"),
-        lib=library("vocabulary"),
+        script=script("count_vocabulary"),
+        lib=library("count_vocabulary"),
         settings="<results>/corpus/settings.json",
         sentences=sentence_shards,
     output:
         "<results>/corpus/vocabulary/{model}.txt",
     log:
-        "<logs>/vocabulary/{model}.log",
+        "<logs>/count_vocabulary/{model}.log",
     priority: 30
     conda:
         "../envs/pipeline.yaml"
@@ -126,9 +127,9 @@ rule vocabulary:
         mem_mb=memory(1000 + family.sentences / 1000),
         runtime=30,
     params:
-        shards=folder_of_input("sentences"),
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentences=folder_of_input("sentences"),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         size=lambda wildcards: family.vocabulary(wildcards.model),
     shell:
-        "python {input.script:q} --sentences {params.shards:q} --count {params.sentences} --size {params.size}"
+        "python {input.script:q} --sentences {params.sentences:q} --count {params.sentence_count} --size {params.size}"
         " --output {output:q} 2>&1 | tee {log:q}"

@@ -2,15 +2,15 @@
 #
 # needs  <results>/models/{model}/{released stage}/, <results>/summary.json
 # makes  <results>/models/{model}/int8/      quantized
-#        <results>/models/{model}/float16/   likewise
+#        <results>/models/{model}/float16/   quantized
 #        <results>/models/{model}/onnx/      float32 and int8
-#        <results>/release/{model}/          float32 with float16/ and int8/, or of a clustered model int8 with
+#        <results>/release/{model}/          float32 with float16/ and int8/, or for a clustered model int8 with
 #                                            float32/ and float16/; onnx/ and a model card
-#        <results>/published.json            when asked for: what was uploaded to a model hub
+#        <results>/published.json            on request: what was uploaded to a model hub
 
 
 rule quantize:
-    """Write a model's released stage as int8 and as float16, and measure what that changes."""
+    """Convert a model's released stage to int8 and float16, and measure the change in embeddings."""
     input:
         script=script("quantize"),
         lib=library("quantize"),
@@ -39,8 +39,8 @@ rule quantize:
         " --float16 {params.float16:q} 2>&1 | tee {log:q}"
 
 
-rule onnx:
-    """Write a model's released stage as ONNX, float32 and int8, and measure what that changes."""
+rule export_onnx:
+    """Export a model's released stage to ONNX, float32 and int8, and measure the change in embeddings."""
     input:
         script=script("export_onnx"),
         lib=library("export_onnx"),
@@ -49,9 +49,9 @@ rule onnx:
     output:
         multiext("<results>/models/{model}/onnx/", *FILES["onnx"]),
     log:
-        "<logs>/onnx/{model}.log",
+        "<logs>/export_onnx/{model}.log",
     benchmark:
-        "<benchmarks>/onnx/{model}.tsv"
+        "<benchmarks>/export_onnx/{model}.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 2
@@ -67,10 +67,10 @@ rule onnx:
 
 
 rule release_model:
-    """Gather a model as float32, float16, int8 and ONNX with its model card, where int8 loses no quality."""
+    """Write a release folder: float32, float16, int8, ONNX and a model card, if int8 loses little quality."""
     input:
-        script=script("release"),
-        lib=library("release"),
+        script=script("release_model"),
+        lib=library("release_model"),
         float32=lambda wildcards: family.released_files(wildcards.model),
         float16=multiext("<results>/models/{model}/float16/", *FILES["float16"]),
         int8=multiext("<results>/models/{model}/int8/", *FILES["int8"]),
@@ -80,7 +80,7 @@ rule release_model:
     output:
         multiext("<results>/release/{model}/", *MODEL_FILES, "README.md"),
     log:
-        "<logs>/release/{model}.log",
+        "<logs>/release_model/{model}.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -101,7 +101,7 @@ rule release_model:
 
 
 rule publish:
-    """Upload the release folders to a model hub; nothing else asks for it."""
+    """Upload the release folders to a model hub; only on request."""
     input:
         script=script("publish"),
         lib=library("publish"),
@@ -127,7 +127,7 @@ rule publish:
 
 
 rule publish_dry_run:
-    """List what `publish` would upload, or say why it would not."""
+    """List the files that `publish` would upload, or say why it would refuse."""
     input:
         script=script("publish"),
         lib=library("publish"),

@@ -1,29 +1,29 @@
-# Report: results -> the summary table and the plots; `snakemake --report` gathers them into one page.
+# Report: results -> the summary and the plots; `snakemake --report` combines them into one page.
 #
 # needs  <results>/mteb/results/{model}/{stage}/{task}.json, <results>/mteb/resampled/{model}/{stage}.parquet,
 #        <results>/models/{model}/{stage}/
 # makes  <results>/summary.{csv,json,md,html}
-#        <results>/differences.csv           between stages, and to baselines: which are more than chance
+#        <results>/differences.csv           between stages, and from baselines, with their statistical significance
 #        <results>/speed.json                how fast the final models and the baselines embed
-#        <results>/config.yaml               the merged config, and what made the run
+#        <results>/config.yaml               the merged config, and the provenance of the run
 #        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
-#        <results>/plots/similarities.svg    where a task is STS
-#        <results>/plots/clusters.svg        where a model's tokens share vectors
-#        <results>/ro-crate-metadata.json    each file's sha256, and what the run was made of
-#        <results>/against/{other}.md        what changed against another run, made when asked for
+#        <results>/plots/similarities.svg    if a task is STS
+#        <results>/plots/clusters.svg        if the tokens of a model share vectors
+#        <results>/ro-crate-metadata.json    each file's sha256, and the inputs of the run
+#        <results>/against/{other}.md        what changed since another run; made on request
 
 
-rule differences:
-    """Compare stages with each other and with the baselines: which differences are more than chance?"""
+rule compare_stages:
+    """Compare stages with each other and with the baselines: which differences are statistically significant?"""
     input:
-        script=script("differences"),
-        lib=library("differences"),
+        script=script("compare_stages"),
+        lib=library("compare_stages"),
         results=family.result_files(),
         resampled=[f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in family.scored()],
     output:
         "<results>/differences.csv",
     log:
-        "<logs>/differences.log",
+        "<logs>/compare_stages.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -39,11 +39,11 @@ rule differences:
         " --pairs {params.pairs:q} --seed {params.seed} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule speed:
-    """Measure how fast the final models and the baselines embed, in turns, after all other work."""
+rule measure_speed:
+    """Measure how fast the final models and the baselines embed, alternating, after all other work."""
     input:
-        script=script("speed"),
-        lib=library("speed"),
+        script=script("measure_speed"),
+        lib=library("measure_speed"),
         models=[file for model in MODELS for file in family.files(model, "int8")],
         baselines=list(map(source_path, BASELINES.values())),
         files=[file for source in BASELINES.values() for file in files_of(source)],
@@ -51,7 +51,7 @@ rule speed:
     output:
         "<results>/speed.json",
     log:
-        "<logs>/speed.log",
+        "<logs>/measure_speed.log",
     priority: -1
     conda:
         "../envs/pipeline.yaml"
@@ -67,11 +67,11 @@ rule speed:
         " --sentences {input.sentences:q} --threads {threads} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule summary:
-    """Gather every result into one table."""
+rule summarize:
+    """Gather all results in tables."""
     input:
-        script=script("summary"),
-        lib=library("summary"),
+        script=script("summarize"),
+        lib=library("summarize"),
         results=family.result_files(),
         differences="<results>/differences.csv",
         speed="<results>/speed.json",
@@ -89,7 +89,7 @@ rule summary:
             labels={"shows": "scores of every model and stage"},
         ),
     log:
-        "<logs>/summary.log",
+        "<logs>/summarize.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -106,11 +106,11 @@ rule summary:
         " 2>&1 | tee {log:q}"
 
 
-rule run_config:
-    """Write down the merged config, and the commit, command, devices and versions that made the run."""
+rule write_run_config:
+    """Write the merged config with the commit, command, devices and versions of the run."""
     input:
-        script=script("run_config"),
-        lib=library("run_config"),
+        script=script("write_run_config"),
+        lib=library("write_run_config"),
         summary="<results>/summary.json",
         embeddings=expand("<results>/teacher/{shard}.json", shard=SHARDS),
         trainings=family.training_reports(),
@@ -119,10 +119,10 @@ rule run_config:
             "<results>/config.yaml",
             caption="../report/config.rst",
             category="3. Settings",
-            labels={"shows": "the merged config, and what made the run"},
+            labels={"shows": "the merged config and provenance"},
         ),
     log:
-        "<logs>/run_config.log",
+        "<logs>/write_run_config.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -134,11 +134,11 @@ rule run_config:
         " --embeddings {params.embeddings:q} --trainings {input.trainings:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
-rule plots:
-    """Draw the plots: scores by stage, size and shared vectors, differences, similarities, and loss curves."""
+rule draw_plots:
+    """Draw the plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
     input:
-        script=script("plots"),
-        lib=library("plots"),
+        script=script("draw_plots"),
+        lib=library("draw_plots"),
         summary="<results>/summary.json",
         differences="<results>/differences.csv",
         trainings=family.training_reports(),
@@ -155,7 +155,7 @@ rule plots:
             for number, (name, shows) in enumerate(family.plots().items(), 1)
         ],
     log:
-        "<logs>/plots.log",
+        "<logs>/draw_plots.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -170,17 +170,17 @@ rule plots:
         " --outputs {output:q} 2>&1 | tee {log:q}"
 
 
-rule compare:
-    """Show what changed against another finished run, and whether it is more than chance."""
+rule compare_runs:
+    """Show what changed since another finished run, and whether the difference is statistically significant."""
     input:
-        script=script("compare"),
-        lib=library("compare"),
+        script=script("compare_runs"),
+        lib=library("compare_runs"),
         own=["<results>/summary.json", "<results>/config.yaml"],
         other=["results/{other}/summary.json", "results/{other}/config.yaml"],
     output:
         "<results>/against/{other}.md",
     log:
-        "<logs>/against/{other}.log",
+        "<logs>/compare_runs/{other}.log",
     wildcard_constraints:
         other=r"[\w.-]+",
     localrule: True
@@ -197,16 +197,16 @@ rule compare:
         " 2>&1 | tee {log:q}"
 
 
-rule run_crate:
+rule write_run_crate:
     """Describe the finished run and its files as a Process Run Crate."""
     input:
-        script=script("run_crate"),
-        lib=library("run_crate"),
+        script=script("write_run_crate"),
+        lib=library("write_run_crate"),
         results=family.run_files(),
     output:
         "<results>/ro-crate-metadata.json",
     log:
-        "<logs>/run_crate.log",
+        "<logs>/write_run_crate.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -217,7 +217,7 @@ rule run_crate:
 
 
 rule verify:
-    """See whether each file of a finished run is as the run made it; makes nothing."""
+    """Check that each file of a finished run is unchanged; makes nothing."""
     input:
         script=script("verify"),
         lib=library("verify"),

@@ -2,9 +2,9 @@
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet, <results>/teacher/{shard}.npy
 # makes  <results>/models/{model}/distilled/                 model2vec's distillation of the teacher
-#        <results>/models/{model}/tokenlearn/                trained by tokenlearn on the same, to compare with
+#        <results>/models/{model}/tokenlearn/                trained by tokenlearn, for comparison
 #        <results>/models/{model}/pretrained/                trained on the teacher's embeddings
-#        <results>/models/{model}/born-again-{generation}/   a fresh student of the generation before it
+#        <results>/models/{model}/born-again-{generation}/   a fresh student of the previous generation
 #        <results>/models/{model}/derived/                   another model with fewer dimensions or shared vectors
 
 
@@ -47,8 +47,8 @@ rule distill:
         " --output {params.model:q} 2>&1 | tee {log:q}"
 
 
-rule tokenlearn:
-    """Train a distilled model with tokenlearn's released trainer: what ours is to be compared with."""
+rule train_tokenlearn:
+    """Train a distilled model with tokenlearn's released trainer, to compare with ours."""
     input:
         script=script("train_tokenlearn"),
         lib=library("train_tokenlearn"),
@@ -58,9 +58,9 @@ rule tokenlearn:
     output:
         multiext("<results>/models/{model}/tokenlearn/", *TRAINED_FILES),
     log:
-        "<logs>/tokenlearn/{model}.log",
+        "<logs>/train_tokenlearn/{model}.log",
     benchmark:
-        "<benchmarks>/tokenlearn/{model}.tsv"
+        "<benchmarks>/train_tokenlearn/{model}.tsv"
     wildcard_constraints:
         model=any_of(family.trained),
     priority: 20
@@ -74,17 +74,17 @@ rule tokenlearn:
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
-        shards=folder_of_input("sentences"),
+        sentences=folder_of_input("sentences"),
         embeddings=folder_of_input("embeddings"),
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         seed=lambda wildcards: family.training(wildcards.model)["seed"],
     shell:
-        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " --embeddings {params.embeddings:q} --seed {params.seed} --gpu {resources.gpu} --threads {threads}"
-        " --output {params.model:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
+        " --count {params.sentence_count} --embeddings {params.embeddings:q} --seed {params.seed}"
+        " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
-rule pretrained:
+rule pretrain:
     """Train a distilled model on the teacher's sentence embeddings."""
     input:
         script=script("train"),
@@ -95,9 +95,9 @@ rule pretrained:
     output:
         multiext("<results>/models/{model}/pretrained/", *TRAINED_FILES),
     log:
-        "<logs>/pretrained/{model}.log",
+        "<logs>/pretrain/{model}.log",
     benchmark:
-        "<benchmarks>/pretrained/{model}.tsv"
+        "<benchmarks>/pretrain/{model}.tsv"
     wildcard_constraints:
         model=any_of(family.trained),
     priority: 30
@@ -111,18 +111,18 @@ rule pretrained:
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
-        shards=folder_of_input("sentences"),
+        sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--embeddings", str(Path(input.embeddings[0]).parent)],
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
-        training=training_options,
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
+        training=training_settings,
     shell:
-        "python {input.script:q} --student {params.student:q} --sentences {params.shards:q} --count {params.sentences}"
-        " {params.targets:q} {params.training:q} --gpu {resources.gpu} --threads {threads}"
-        " --output {params.model:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
+        " --count {params.sentence_count} {params.targets:q} {params.training:q}"
+        " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
-use rule pretrained as born_again with:
-    """Train a distilled model afresh on the sentence embeddings of the generation before."""
+use rule pretrain as train_born_again with:
+    """Train a distilled model on the sentence embeddings of the previous generation."""
     input:
         script=script("train"),
         lib=library("train"),
@@ -132,20 +132,20 @@ use rule pretrained as born_again with:
     output:
         multiext("<results>/models/{model}/born-again-{generation}/", *TRAINED_FILES),
     log:
-        "<logs>/born_again/{model}-{generation}.log",
+        "<logs>/train_born_again/{model}-{generation}.log",
     benchmark:
-        "<benchmarks>/born_again/{model}-{generation}.tsv"
+        "<benchmarks>/train_born_again/{model}-{generation}.tsv"
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
-        shards=folder_of_input("sentences"),
+        sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--previous", str(Path(input.previous[0]).parent)],
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
-        training=training_options,
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
+        training=training_settings,
 
 
 rule derive:
-    """Derive a model from another one's released stage: fewer dimensions, vectors that tokens share, or both."""
+    """Derive a model from another one's released stage: fewer dimensions, vectors shared by tokens, or both."""
     input:
         script=script("derive"),
         lib=library("derive"),
@@ -171,15 +171,15 @@ rule derive:
     params:
         model=folder_of_output,
         source=folder_of_input("model"),
-        shards=folder_of_input("sentences"),
-        sentences=lambda wildcards: family.sentences_of(wildcards.model),
+        sentences=folder_of_input("sentences"),
+        sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         derivation=lambda wildcards, input: options(
             dimensions=MODELS[wildcards.model].get("dimensions"),
             clusters=MODELS[wildcards.model].get("clusters"),
             embeddings=str(Path(input.embeddings[0]).parent) if input.embeddings else None,
         ),
-        training=training_options,
+        training=training_settings,
     shell:
-        "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.shards:q}"
-        " --count {params.sentences} {params.training:q} --gpu {resources.gpu} --threads {threads}"
+        "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.sentences:q}"
+        " --count {params.sentence_count} {params.training:q} --gpu {resources.gpu} --threads {threads}"
         " --output {params.model:q} 2>&1 | tee {log:q}"

@@ -1,13 +1,13 @@
-# Teacher: sentence shards -> teacher embeddings, a job for each shard.
+# Teacher: sentence shards -> teacher embeddings, one job per shard.
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet
-# makes  <results>/teacher/checked.json    hashes of the teacher's files, once it was loaded and tried
+# makes  <results>/teacher/checked.json    hashes of the teacher's files, after loading and testing it
 #        <results>/teacher/{shard}.npy     [rows, teacher's dimensions] float16, row i of sentence i
 #        <results>/teacher/{shard}.json    hashes of embeddings, sentences and teacher; settings, device and versions
 
 
 rule check_teacher:
-    """Load the teacher and try it, on the CPU, before a corpus is sampled for it."""
+    """Load the teacher and test it, on the CPU, before the corpus is sampled."""
     input:
         script=script("check_teacher"),
         lib=library("check_teacher"),

@@ -1,4 +1,4 @@
-"""Check that mteb knows tasks by their names, and that they are of the types that the pipeline averages."""
+"""Check that mteb knows tasks by their names, and that the pipeline supports their types."""
 
 import argparse
 
@@ -7,9 +7,9 @@ from lib.tasks import mteb_task
 
 
 def main(argv: list[str]) -> None:
-    """Check each name; the first that mteb does not know ends the process with a line that says so."""
+    """Check each name; an error names the first one that mteb does not know."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tasks", nargs="+", help="mteb's names")
+    parser.add_argument("tasks", nargs="+", help="mteb's names of the tasks")
     for name in parser.parse_args(argv).tasks:
         mteb_task(name)
 

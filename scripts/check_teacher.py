@@ -1,4 +1,4 @@
-"""Load the teacher and try it before anything is made for it, and write down what its files are."""
+"""Load the teacher and test it before any other work, and write the hashes of its files."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
     parser.add_argument("--max-length", type=int, required=True)
     parser.add_argument("--pooling", choices=POOLINGS, required=True)
-    parser.add_argument("--prompt", default="", help="is put before each sentence")
+    parser.add_argument("--prompt", default="", help="text before each sentence")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     files = teacher_hashes(args.teacher)
     teacher = Teacher(args.teacher, args.max_length, args.pooling, "cpu", args.prompt)
     write_json(args.output, {"dimensions": teacher.hidden_size, "files": files})
-    say(f"teacher: {type(teacher.model).__name__} of {teacher.hidden_size} dimensions")
+    say(f"teacher: {type(teacher.model).__name__} with {teacher.hidden_size} dimensions")
 
 
 if __name__ == "__main__":

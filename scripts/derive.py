@@ -1,6 +1,6 @@
-"""Derive a model from another one: fewer dimensions by PCA, vectors that tokens share by clustering, or both.
+"""Derive a model from another one: fewer dimensions by PCA, vectors shared by tokens by clustering, or both.
 
-Vectors that tokens share, and the tokens' weights, are trained on the teacher's targets afterwards, as a student is.
+Shared vectors and the tokens' weights are then trained on the teacher's embeddings, like a student.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from lib.job.provenance import versions
 from lib.shards import read_sample
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from lib.targets import teacher_targets
-from lib.training import add_options, set_up, train
+from lib.training import add_training_arguments, set_up, train
 
 KMEANS_ROUNDS = 30
 
 
 def covariance(model: StaticModel, sentences: list[str]) -> np.ndarray:
-    """The covariance of sentences' means of token vectors, ``[dimensions, dimensions]`` float64."""
+    """The covariance of sentence embeddings (means of token vectors), ``[dimensions, dimensions]`` float64."""
     total, products = np.zeros(model.dim), np.zeros((model.dim, model.dim))
     for start in range(0, len(sentences), SENTENCES_AT_ONCE):
         part = model.encode(
@@ -39,15 +39,15 @@ def covariance(model: StaticModel, sentences: list[str]) -> np.ndarray:
 
 
 def reduce(model: StaticModel, sentences: list[str], dimensions: int) -> tuple[StaticModel, float]:
-    """Rotate and cut a model's vectors to the directions in which its sentences differ most.
+    """Project a model's vectors on the first principal components of its sentence embeddings.
 
-    PCA of sentence embeddings rather than of token vectors (as Wada et al. 2025, arXiv 2506.04624), so that a token
-    counts as often as it is used. Nothing is subtracted from the vectors: cosines are those of the kept directions.
+    PCA of sentence embeddings rather than of token vectors (Wada et al. 2025, arXiv 2506.04624), so that a token counts
+    as often as it is used. No mean is subtracted: cosines are those within the remaining directions.
 
     Args:
         model: a static model in floating point.
-        sentences: of the corpus.
-        dimensions: to keep.
+        sentences: sentences of the corpus.
+        dimensions: number of dimensions to keep.
 
     Returns:
         The smaller model, and the share of the variance that it keeps.
@@ -56,7 +56,7 @@ def reduce(model: StaticModel, sentences: list[str], dimensions: int) -> tuple[S
         InputError: the model does not have more dimensions.
     """
     if dimensions >= model.dim:
-        raise InputError(f"dimensions: {dimensions} asked for, expected fewer than the model's {model.dim}")
+        raise InputError(f"dimensions: {dimensions}, expected fewer than the model's {model.dim}")
     variances, directions = np.linalg.eigh(covariance(model, sentences))
     largest = np.argsort(-variances, kind="stable")[:dimensions]
     vectors = (model.embedding @ directions[:, largest]).astype(np.float32)
@@ -66,26 +66,26 @@ def reduce(model: StaticModel, sentences: list[str], dimensions: int) -> tuple[S
 def cluster(model: StaticModel, clusters: int, counts: np.ndarray, seed: int) -> StaticModel:
     """Let tokens share vectors: k-means of their directions, and a weight for each token, its length along its vector.
 
-    A token counts by the root of its frequency and by its squared length. K-means begins as k-means++ does.
+    In k-means a token counts by the square root of its frequency and by its squared length. k-means++ initializes it.
 
     Args:
         model: a static model in floating point.
         clusters: the number of vectors.
-        counts: how often each token comes in the corpus, ``[tokens]``.
-        seed: of k-means' beginning.
+        counts: how often each token occurs in the corpus, ``[tokens]``.
+        seed: of the initialization of k-means.
 
     Raises:
         InputError: there are not more tokens than clusters, or tokens share vectors already.
     """
     if model.token_mapping is not None:
-        raise InputError("clusters: asked for, but the model that they are to come from has some already")
+        raise InputError("clusters: expected a model without shared vectors to derive from, found one that has them")
     if clusters >= len(model.tokens):
-        raise InputError(f"clusters: {clusters} asked for, expected fewer than the model's {len(model.tokens)} tokens")
+        raise InputError(f"clusters: {clusters}, expected fewer than the model's {len(model.tokens)} tokens")
     vectors = model.embedding.astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1)
     directions = vectors / np.maximum(lengths, 1e-12)[:, None]
     importance = np.sqrt(counts + 1) * lengths**2
-    with threadpool_limits(limits=1):  # several threads add up in an order that differs from run to run
+    with threadpool_limits(limits=1):  # several threads would add up in another order each time
         kmeans = KMeans(clusters, n_init=1, max_iter=KMEANS_ROUNDS, random_state=seed)
         kmeans.fit(directions, sample_weight=importance)
     centres = kmeans.cluster_centers_
@@ -107,15 +107,19 @@ def main(argv: list[str]) -> None:
     """Derive one model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the folder of the model to derive from")
-    parser.add_argument("--dimensions", type=int, help="dimensions to keep; all by default")
-    parser.add_argument("--clusters", type=int, help="vectors that the tokens share; a vector a token by default")
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
-    parser.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards, to train clusters on")
-    add_options(parser)
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--dimensions", type=int, help="number of dimensions to keep; all by default")
+    parser.add_argument(
+        "--clusters", type=int, help="number of vectors that the tokens share; one per token by default"
+    )
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
+    parser.add_argument(
+        "--embeddings", type=Path, help="the folder of the teacher's embedding shards, to train shared vectors"
+    )
+    add_training_arguments(parser)
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
-    recipe, device = set_up(args)
+    settings, device = set_up(args)
 
     model, share, training = load_stage(args.model), None, {}
     sentences, shards = read_sample(args.sentences, args.count)
@@ -124,13 +128,13 @@ def main(argv: list[str]) -> None:
         say(f"derive: {args.dimensions} dimensions keep {100 * share:.1f} % of the sentence embeddings' variance")
     if args.clusters:
         tokens, offsets = tokenize(model, sentences)
-        model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)), recipe.seed)
+        model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)), settings.seed)
         say(f"derive: {len(model.tokens):,} tokens share {len(model.embedding):,} vectors")
         if args.embeddings:
-            reduced = model.dim if recipe.loss == "contrastive" else None
+            reduced = model.dim if settings.loss == "contrastive" else None
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
-            model, training = train(model, tokens, offsets, wanted, recipe, device)
-            training = {"recipe": asdict(recipe), "device": device_name(device)} | training
+            model, training = train(model, tokens, offsets, wanted, settings, device)
+            training = {"settings": asdict(settings), "device": device_name(device)} | training
     save_static_model(model, args.output)
     report = {
         "dimensions": model.dim,

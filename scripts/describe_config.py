@@ -1,4 +1,4 @@
-"""Write what the keys of a config are: a JSON Schema for editors, and a page for people."""
+"""Describe the keys of a config, as a JSON Schema for editors and as a page for people."""
 
 import argparse
 import json
@@ -13,24 +13,25 @@ from lib.plan.keys import Config, places
 HEAD = """\
 # The config
 
-`config.yaml` has a value for each key but those of models and custom tasks that say "default". An overlay
-(`--configfile mine.yaml`) has only what differs: its mappings are merged with those of `config.yaml`, its lists replace
-them. Models, baselines, custom tasks and references are defined in mappings and chosen by lists: `build`,
-`evaluation.baselines`, `evaluation.tasks`, `evaluation.references`. A mistake is one line before any job.
+`config.yaml` has a value for each key except those keys of models and custom tasks that have a default below. An
+overlay (`--configfile mine.yaml`, or `.json`) holds only what differs: its mappings are merged with those of
+`config.yaml`, its lists replace them. Models, baselines, custom tasks and references are defined in mappings and
+selected by lists: `build`, `evaluation.baselines`, `evaluation.tasks`, `evaluation.references`. A mistake is reported
+in one line before any job starts.
 
-This page is made by `make docs` of [scripts/lib/plan/keys.py](../scripts/lib/plan/keys.py).
+`make docs` writes this page from [scripts/lib/plan/keys.py](../scripts/lib/plan/keys.py).
 """
 
 
 def without_required(schema: Any) -> Any:
-    """A JSON Schema that an overlay passes too, which has only some of the keys."""
+    """The JSON Schema without required keys, because an overlay has only some of the keys."""
     if isinstance(schema, dict):
         return {key: without_required(value) for key, value in schema.items() if key != "required"}
     return list(map(without_required, schema)) if isinstance(schema, list) else schema
 
 
 def describe(schema: dict) -> str:
-    """The values that a JSON Schema takes, in a few words."""
+    """The values that a JSON Schema allows, in a few words."""
     for kind in ("anyOf", "oneOf"):
         if kind in schema:
             return " or ".join(dict.fromkeys(map(describe, schema[kind])))
@@ -51,7 +52,7 @@ def page(config: dict) -> str:
     """The page of all keys, in Markdown.
 
     Args:
-        config: config.yaml, whose values are shown.
+        config: the content of config.yaml; the page shows its values.
     """
     schema = Config.model_json_schema()
     sections: dict[tuple[type, str], list[str]] = {}
@@ -64,7 +65,7 @@ def page(config: dict) -> str:
         entry = defined["properties"][key]
         value = entry.get("default") if "<name>" in place else value_at(config, place)
         shown = "" if isinstance(value, dict | list) or (value is None and "<name>" in place) else json.dumps(value)
-        shown = "see there" if len(shown) > 60 else f"`{shown}`" if shown else ""
+        shown = "see config.yaml" if len(shown) > 60 else f"`{shown}`" if shown else ""
         shown = f"default {shown}" if shown and "<name>" in place else shown
         meaning = field.description.replace("\n", " ").replace("|", "\\|")
         sections.setdefault((model, above), []).append(f"| `{key}` | {describe(entry)} | {shown} | {meaning} |")
@@ -82,11 +83,11 @@ def page(config: dict) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """Write both."""
+    """Write the schema and the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="config.yaml")
     parser.add_argument("--schema", type=Path, required=True, help="the JSON Schema to write")
-    parser.add_argument("--page", type=Path, required=True, help="the Markdown to write")
+    parser.add_argument("--page", type=Path, required=True, help="the Markdown file to write")
     args = parser.parse_args(argv)
     schema = without_required(Config.model_json_schema())
     write_text(args.schema, json.dumps(schema, indent=2) + "\n")

@@ -21,7 +21,7 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
 
     Args:
         folder: the teacher, a transformers folder with safetensors weights.
-        dimensions: width of the static model.
+        dimensions: dimensions of the static model.
         vocabulary: words added to the teacher's own tokens.
         device: ``cpu`` or ``cuda``.
 
@@ -29,22 +29,22 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
         A float32 static model with unit-length sentence embeddings.
 
     Raises:
-        InputError: the teacher is narrower than ``dimensions``, or what it makes of its tokens is no number.
+        InputError: the teacher has fewer dimensions, or its weights or token embeddings are not finite.
     """
     check_folder(folder, dimensions)
-    # half precision, which a checkpoint may have, is emulated on most CPUs
+    # float32, because most CPUs emulate the half precision of some checkpoints
     model, tokenizer = load_transformer(folder, torch.float32)
-    # model2vec would take the mean of an added word over the padding that some tokenizer.json ask for
+    # model2vec would include the padding that some tokenizer.json ask for in the mean of an added word
     tokenizer.backend_tokenizer.no_padding()
-    # model2vec would put zeros in their place
+    # model2vec would replace them by zeros
     damaged = [name for name, weights in model.named_parameters() if not torch.isfinite(weights).all()]
     if damaged:
-        raise InputError(f"teacher {folder}: expected finite weights, found others in {damaged[0]}")
+        raise InputError(f"teacher {folder}: expected finite weights, found NaN or infinity in {damaged[0]}")
     student = distill_from_model(
         model, tokenizer, vocabulary=vocabulary, device=device, pca_dims=dimensions, quantize_to="float32"
     )
     if not np.isfinite(student.embedding).all() or not student.embedding.any():
-        raise InputError(f"teacher {folder}: expected finite embeddings of its tokens, found none")
+        raise InputError(f"teacher {folder}: expected finite token embeddings, found NaN, infinity or only zeros")
     return student
 
 
@@ -52,20 +52,20 @@ def main(argv: list[str]) -> None:
     """Distill one teacher into one static model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
-    parser.add_argument("--checked", type=Path, required=True, help="what check_teacher.py wrote down of it")
+    parser.add_argument("--checked", type=Path, required=True, help="the JSON file of check_teacher.py")
     parser.add_argument("--dimensions", type=int, required=True)
-    parser.add_argument("--vocabulary", type=Path, help="a file with a word a line, added to the teacher's tokens")
+    parser.add_argument("--vocabulary", type=Path, help="a file of words to add to the teacher's tokens, one per line")
     add_device_arguments(parser)
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     check_unchanged(args.teacher, args.checked)
     words = args.vocabulary.read_text(encoding="utf-8").splitlines() if args.vocabulary else None
     device = job_device(args)
     model = distill(args.teacher, args.dimensions, words, device)
-    # the teacher's folder would be written down as a path of this machine
+    # it would be the path of the teacher's folder on this machine
     model.config["tokenizer_name"] = ""
     save_static_model(model, args.output)
-    say(f"distill: {len(model.tokens):,} tokens of {model.dim} dimensions")
+    say(f"distill: {len(model.tokens):,} tokens, {model.dim} dimensions")
 
 
 if __name__ == "__main__":

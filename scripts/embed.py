@@ -1,8 +1,8 @@
 """Embed one shard of sentences with the teacher.
 
-What is done is kept in a folder of the shard beside the output: a job that was killed goes on where it was. The whole
-file stays there too, as a second name of the output, for Snakemake removes a job's outputs before it runs: where
-nothing changed that decides the embeddings, they are not made again.
+Finished rows are kept in a folder beside the output, so a killed job continues where it was. The complete file stays
+there too, as a hard link of the output, because Snakemake removes the outputs of a job before it runs: embeddings are
+not computed again unless something has changed that decides them.
 """
 
 import argparse
@@ -30,17 +30,17 @@ SECONDS_BETWEEN_FLUSHES = 30
 
 
 def kept_folder(output: Path) -> Path:
-    """Where the embeddings of an output are kept while they are made, and after."""
+    """The folder that keeps the embeddings of an output, during and after the job."""
     return output.parent / "kept" / output.stem
 
 
 def key_of(settings: dict) -> str:
-    """A name for all that decides what the embeddings are."""
+    """A hash of everything that decides the embeddings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def is_whole(embeddings: Path) -> bool:
-    """Whether a file of embeddings was finished, and is as it was then."""
+    """Whether a file of embeddings is finished and unchanged."""
     about = embeddings.with_suffix(".json")
     try:
         return read_json(about, ["sha256"])["sha256"] == sha256(embeddings)
@@ -49,28 +49,28 @@ def is_whole(embeddings: Path) -> bool:
 
 
 class HalfDone:
-    """A file of embeddings, ``[rows, dimensions]`` float16, and which of them are made; goes on with a killed job's."""
+    """A file of embeddings, ``[rows, dimensions]`` float16, and which rows are done; continues that of a killed job."""
 
     def __init__(self, path: Path, rows: int, dimensions: int) -> None:
-        """Open what is there, if it is of the same shape, or begin anew."""
+        """Open an existing file of the same shape, or create one."""
         self.list = path.with_suffix(".done.npy")
         try:
             self.done = np.load(self.list, allow_pickle=False)
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
-            fits = self.done.shape == (rows,) and self.done.dtype == bool and found.shape == (rows, dimensions)
-            fits = fits and found.dtype == np.float16 and found.flags.c_contiguous
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            fits = self.done.shape == (rows,) and self.done.dtype == bool and mapped.shape == (rows, dimensions)
+            fits = fits and mapped.dtype == np.float16 and mapped.flags.c_contiguous
         except (OSError, ValueError, EOFError):
             fits = False
         if not fits:
             self.list.unlink(missing_ok=True)
             self.done = np.zeros(rows, bool)
-            found = np.lib.format.open_memmap(path, "w+", np.float16, (rows, dimensions))
-        self.start, self.stride = found.offset, found.strides[0]
+            mapped = np.lib.format.open_memmap(path, "w+", np.float16, (rows, dimensions))
+        self.start, self.stride = mapped.offset, mapped.strides[0]
         self.file = path.open("r+b", buffering=0)
         self.flushed = time.monotonic()
 
     def write(self, rows: np.ndarray, embeddings: np.ndarray) -> None:
-        """Write some rows; every half minute so that they are there after a kill.
+        """Write some rows, and flush them every half minute, so that they survive a kill.
 
         Raises:
             InputError: a row is not finite in float16.
@@ -79,7 +79,7 @@ class HalfDone:
             halves = embeddings.astype(np.float16)
         bad = np.flatnonzero(~np.isfinite(halves).all(axis=1))
         if len(bad):
-            raise InputError(f"row {rows[bad[0]]}: expected a finite embedding from the teacher, found none")
+            raise InputError(f"row {rows[bad[0]]}: expected a finite embedding in float16, found NaN or infinity")
         for row, values in zip(rows.tolist(), halves, strict=True):
             os.pwrite(self.file.fileno(), values, self.start + row * self.stride)
         self.done[rows] = True
@@ -87,20 +87,20 @@ class HalfDone:
             self.flush()
 
     def flush(self) -> None:
-        """Let the rows be on disk, then write down which they are."""
+        """Flush the rows to disk, then write which rows are done."""
         os.fsync(self.file.fileno())
         with replacing(self.list) as temporary, temporary.open("wb") as file:
             np.save(file, self.done)
         self.flushed = time.monotonic()
 
     def finish(self) -> None:
-        """Close the file, whose rows are all there."""
+        """Close the file, all of whose rows are done."""
         self.file.close()
         self.list.unlink(missing_ok=True)
 
 
 def write_embeddings(batches: Iterable[tuple[np.ndarray, np.ndarray]], file: HalfDone, label: str) -> int:
-    """Write the batches that a teacher yields; how many rows they had."""
+    """Write the batches that a teacher yields; return the number of their rows."""
     left = int((~file.done).sum())
     try:
         for rows, embeddings in progress(batches, left, label, "sentences", lambda batch: len(batch[0])):
@@ -111,26 +111,28 @@ def write_embeddings(batches: Iterable[tuple[np.ndarray, np.ndarray]], file: Hal
 
 
 def publish(kept: Path, output: Path) -> None:
-    """Give the kept embeddings and what is told about them the output's names too."""
+    """Link the kept embeddings and their report to the output's names."""
     for source, target in [(kept, output), (kept.with_suffix(".json"), output.with_suffix(".json"))]:
         with replacing(target) as temporary:
             try:
                 temporary.hardlink_to(source)
-            except OSError:  # a file system without: the output alone is kept
+            except OSError:  # a file system without hard links: only the output is kept
                 source.replace(temporary)
 
 
 def main(argv: list[str]) -> None:
     """Embed one shard."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard")
     parser.add_argument("--teacher", type=Path, required=True, help="the teacher's folder")
-    parser.add_argument("--checked", type=Path, required=True, help="what check_teacher.py wrote down of it")
+    parser.add_argument("--checked", type=Path, required=True, help="the JSON file of check_teacher.py")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--pooling", choices=POOLINGS, default="mean")
-    parser.add_argument("--prompt", default="", help="is put before each sentence")
+    parser.add_argument("--prompt", default="", help="text before each sentence")
     add_device_arguments(parser)
-    parser.add_argument("--output", type=Path, required=True, help="the npy file to write; a JSON file goes beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="the npy file to write; a JSON report is written beside it"
+    )
     args = parser.parse_args(argv)
     os.environ.setdefault("RAYON_NUM_THREADS", str(args.threads))
     label = f"embed {args.sentences.stem}"
@@ -151,13 +153,13 @@ def main(argv: list[str]) -> None:
             if other.is_file() and not other.name.startswith((kept.stem, ".claimed")):
                 remove(other)
         if is_whole(kept):
-            say(f"{label}: its sentences, teacher and settings are as they were, and so are its embeddings")
+            say(f"{label}: sentences, teacher and settings have not changed; the embeddings are reused")
         else:
             kept.with_suffix(".json").unlink(missing_ok=True)
             teacher = Teacher(args.teacher, args.max_length, args.pooling, device, args.prompt)
             file = HalfDone(kept, len(sentences), teacher.hidden_size)
             if file.done.any():
-                say(f"{label}: {file.done.sum():,} of {len(sentences):,} sentences are done")
+                say(f"{label}: {file.done.sum():,} of {len(sentences):,} sentences are embedded already")
             start = time.monotonic()
             try:
                 count = write_embeddings(teacher.embed(sentences, file.done), file, label)

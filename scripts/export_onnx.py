@@ -1,4 +1,4 @@
-"""Write a model as ONNX, float32 (model2vec's export) and int8 (onnxruntime's), and measure what each changes."""
+"""Export a model to ONNX, float32 (by model2vec) and int8 (by onnxruntime), and measure the change in embeddings."""
 
 import argparse
 import logging
@@ -28,12 +28,12 @@ TEXTS_AT_ONCE = 256
 
 
 def encode(session: InferenceSession, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
-    """Embed texts: ``[texts, dimensions]`` float32, of unit length, or zero where a text has no known token.
+    """Embed texts: ``[texts, dimensions]`` float32, of unit length, or zero if a text has no known token.
 
     Args:
         session: one of the exported models.
-        tokenizer: the model's own; its padding is switched on.
-        texts: in batches of similar length, for the shorter are padded.
+        tokenizer: the model's tokenizer; its padding is switched on.
+        texts: the texts; they are batched by length, because shorter ones are padded.
     """
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors = {}
@@ -50,7 +50,7 @@ def encode(session: InferenceSession, tokenizer: Tokenizer, texts: list[str]) ->
 
 
 def strip(path: Path) -> None:
-    """Take the exporter's notes out of a model: they hold the paths of its own modules, on this machine."""
+    """Remove the exporter's notes from a model: they hold paths of this machine."""
     model = onnx.load(path)
     graph = model.graph
     for part in [model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
@@ -63,13 +63,13 @@ def export(model: StaticModel, folder: Path) -> None:
     """Write a float32 model as ``model.onnx``, and with an int8 table as ``model_quantized.onnx``, into a folder.
 
     Both take ``input_ids`` and ``attention_mask``, ``[texts, tokens]`` int64, and give ``embeddings``, ``[texts,
-    dimensions]`` float32. Where tokens share vectors, each token's weight stays float32.
+    dimensions]`` float32. If tokens share vectors, each token's weight stays float32.
     """
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), redirect_stdout(StringIO()):
-        warnings.simplefilter("ignore")  # of torch's exporter, about itself
+        warnings.simplefilter("ignore")  # of torch's exporter
         logging.disable(logging.WARNING)
         try:
-            # with a tokenizer, a card and a config of its own; the model's tokenizer serves these too
+            # also writes a tokenizer, a card and a config, which are not needed
             export_model_to_onnx(model, temporary)
             strip(Path(temporary) / "model.onnx")
             (Path(temporary) / "model.onnx").replace(folder / ONNX_FILES["float32"])
@@ -87,8 +87,8 @@ def main(argv: list[str]) -> None:
     """Write one model's two ONNX files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
-    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to measure the change on")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:MOST_SENTENCES]
     model = load_stage(args.model)

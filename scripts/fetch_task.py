@@ -1,4 +1,4 @@
-"""Download what one of mteb's tasks scores, at the commit that mteb pins, once for all models."""
+"""Download the data that scoring one of mteb's tasks needs, at the commit that mteb pins, once for all models."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ from lib.tasks import mteb_task, write_data
 
 
 def use_cache_of(pin: str) -> Path:
-    """Let datasets keep what it makes of one commit apart: without a hub it would take any other that it has."""
+    """Give each commit its own cache of the library datasets, which offline would take any commit that it has."""
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "commits" / pin
     datasets.config.HF_DATASETS_CACHE = str(folder)
     return folder
@@ -24,17 +24,17 @@ def check_commits(repository: str, pin: str, cache: Path) -> None:
     """Compare the commit that the data came from with the pinned one.
 
     Args:
-        repository: of the hub.
-        pin: the commit.
-        cache: where datasets keeps ``<repository>/<configuration>/<version>/<commit>``.
+        repository: repository on the hub.
+        pin: the pinned commit.
+        cache: the folder where datasets keeps ``<repository>/<configuration>/<version>/<commit>``.
 
     Raises:
-        InputError: it is another.
+        InputError: the commits differ.
     """
-    for made in cache.glob("*/*/*/*/dataset_info.json"):
-        check_commit(repository, pin, made.parent.name)
+    for info in cache.glob("*/*/*/*/dataset_info.json"):
+        check_commit(repository, pin, info.parent.name)
     folder = repo_folder_name(repo_id=repository, repo_type="dataset")
-    answered = Path(constants.HF_HUB_CACHE) / folder / "refs" / pin  # is there where a file's commit was another
+    answered = Path(constants.HF_HUB_CACHE) / folder / "refs" / pin  # exists if a file's commit was another
     if answered.exists():
         check_commit(repository, pin, answered.read_text())
 
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     cache = use_cache_of(pin)
     try:
         task.load_data()
-    except Exception as error:  # the clients raise their own kinds for every network fault
+    except Exception as error:  # the clients raise exceptions of their own for network faults
         raise InputError(f"task {args.task}: hub data set {where}: download failed: {first_line(error)}") from error
     check_commits(repository, pin, cache)
     write_data(task, args.output)

@@ -1,9 +1,8 @@
-"""Turn a custom task's raw file into the splits that mteb reads.
+"""Convert a custom task's source files into the splits that mteb reads.
 
-Each format is a function of the raw file that gives the splits' rows. ``table`` is for tables of your own (parquet,
-csv, tsv or jsonl) with the columns that mteb names: text and label (Classification), sentence1, sentence2 and score
-(STS), sentence1, sentence2 and labels (PairClassification). The others read the files that the quickstart's packages
-ship.
+Each format is a function that reads the source's rows. ``table`` is for your own tables (parquet, csv, tsv or jsonl)
+with mteb's column names: text and label (Classification), sentence1, sentence2 and score (STS), sentence1, sentence2
+and labels (PairClassification). The others read the data sets in the quickstart's packages.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from lib.task_tables import COLUMNS, SPLITS, rows_of, table_paths
 
 TARGETS = {"STS": "score", "Classification": "label", "PairClassification": "labels"}
 PAIR_LABELS = {"0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1}
-PLACE = ("place",)  # a key of rows, which no column has: file and row
+PLACE = ("place",)  # the key of a row's file and number, which no column has
 WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 TEST_SHARE = 0.5
@@ -32,7 +31,7 @@ Splits = dict[str, list[dict]]
 
 
 def split_by_hash(rows: list[dict], column: str) -> Splits:
-    """Part rows into train and test by a hash of ``column``, so that a row's split depends on nothing else."""
+    """Divide rows into train and test by a hash of ``column``, so that a row's split depends on nothing else."""
 
     def fraction(row: dict) -> float:
         return int.from_bytes(hashlib.sha256(row[column].encode()).digest()[:8], "big") / 2**64
@@ -46,7 +45,7 @@ def split_by_hash(rows: list[dict], column: str) -> Splits:
 def table(source: Path) -> Splits:
     """Tables: a file with an optional column ``split`` (of ``SPLITS``), or a file for each split, named after it.
 
-    All rows are the test split where nothing says otherwise.
+    Without a split, all rows are the test split.
     """
     splits: Splits = defaultdict(list)
     for path, named in table_paths(source).items():
@@ -60,20 +59,20 @@ def table(source: Path) -> Splits:
 
 
 def trec(folder: Path) -> Splits:
-    """TREC question types (Li and Roth 2002): the six coarse classes; repeated and doubly labelled questions out."""
+    """TREC question types (Li and Roth 2002): the six coarse classes, without repeated and ambiguous questions."""
     labels: dict[str, set[str]] = defaultdict(set)
     for line in (folder / "question_labels.txt").read_text(encoding="latin-1").splitlines():
         label, _, question = line.partition(" ")
         labels[question.strip()].add(label.partition(":")[0])
-    names = sorted({name for found in labels.values() for name in found})
-    rows = [{"text": q, "label": names.index(min(found))} for q, found in sorted(labels.items()) if len(found) == 1]
+    names = sorted(set().union(*labels.values()))
+    rows = [{"text": q, "label": names.index(min(kinds))} for q, kinds in sorted(labels.items()) if len(kinds) == 1]
     return split_by_hash(rows, "text")
 
 
 def amazon_snippets(folder: Path) -> Splits:
     """Sentences of Amazon reviews rated by 20 people from −4 to 4 (Hutto and Gilbert 2014): positive or negative.
 
-    Those with a mean rating nearer than 1 to neutral are left out.
+    Sentences with a mean rating closer to neutral than 1 are left out.
     """
     path = folder / "hutto_ICWSM_2014" / "amazonReviewSnippets_GroundTruth.txt"
     rows = {}
@@ -117,7 +116,7 @@ FORMATS = {f.__name__: f for f in [table, trec, amazon_snippets, privacy_policy,
 
 
 def as_class(value: object) -> int | str | None:
-    """What a label says: a whole number of 64 bits, or a name without space around it; none where it is neither."""
+    """A label as a 64-bit integer or as a name without surrounding space; None if it is neither."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -129,8 +128,10 @@ def as_class(value: object) -> int | str | None:
 
 
 def as_number(value: object) -> float | None:
-    """A finite number, of text too; none where it is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or "_" in str(value):  # 1_0 is Python's
+    """A value, or its text, as a finite number; None if it is not one."""
+    if (
+        isinstance(value, bool) or not isinstance(value, int | float | str) or "_" in str(value)
+    ):  # 1_0 is a number in Python only
         return None
     try:
         number = float(value)
@@ -140,12 +141,12 @@ def as_number(value: object) -> float | None:
 
 
 def target_of(value: object, task_type: str) -> tuple[float | int | str | None, str]:
-    """What a row is to be scored by, and what was expected; none where it is not that."""
+    """A row's label or score, or None if it is invalid; and what was expected."""
     if task_type == "STS":
         return as_number(value), "a number"
     if task_type == "PairClassification":
         return PAIR_LABELS.get(str(value).strip().lower()), "0 or 1, true or false, yes or no"
-    return as_class(value), "a class, a whole number or a name,"
+    return as_class(value), "an integer or a name of a class"
 
 
 def is_text(value: object) -> bool:
@@ -154,14 +155,14 @@ def is_text(value: object) -> bool:
 
 
 def check_splits(splits: Splits, task_type: str, name: str) -> None:
-    """Check that the splits hold what mteb needs, and turn labels into the numbers that it takes.
+    """Check that the splits hold what mteb needs, and convert labels into numbers.
 
-    Classes may be named by text: they are numbered in the order of their names. Labels of pairs may be 0 and 1, true
-    and false, or yes and no.
+    Classes may have names; they are numbered in the order of their names. Labels of pairs may be 0 and 1, true and
+    false, or yes and no.
 
     Raises:
-        InputError: a split, a column or a value is missing, a value is not of its column's kind, or a class has no row
-            to learn from.
+        InputError: a split, a column or a value is missing, a value is not of its column's type, or a class has no
+            training row.
     """
     for split in ["train", "test"] if task_type == "Classification" else ["test"]:
         if not splits.get(split):
@@ -183,16 +184,16 @@ def check_splits(splits: Splits, task_type: str, name: str) -> None:
     if task_type == "Classification":
         number_classes(splits, target, name)
     for split, rows in splits.items():
-        found = {row[target] for row in rows}
-        if len(found) < 2 and split != "validation":
-            raise InputError(f"task {name}: {split}: expected different values under {target}, found {found} only")
+        values = {row[target] for row in rows}
+        if len(values) < 2 and split != "validation":
+            raise InputError(f"task {name}: {split}: expected different values under {target}, found only {values}")
 
 
 def number_classes(splits: Splits, target: str, name: str) -> None:
-    """Number the classes of a classification where they are named by text, in the order of their names.
+    """Number the classes of a classification in the order of their names, if they have names.
 
     Raises:
-        InputError: some labels are numbers and some names, or a class of another split is in no training row.
+        InputError: some labels are numbers and some are names, or a class has no training row.
     """
     trained = {row[target] for row in splits["train"]}
     kind = type(splits["train"][0][target])
@@ -200,10 +201,10 @@ def number_classes(splits: Splits, target: str, name: str) -> None:
         for number, row in enumerate(rows, start=1):
             where = f"task {name}: {row.get(PLACE, f'{split} row {number}')}: expected"
             if type(row[target]) is not kind:
-                other = "a whole number" if kind is int else "a name"
+                other = "an integer" if kind is int else "a name"
                 raise InputError(f"{where} {other} under {target}, as in the first row, found {row[target]!r}")
             if row[target] not in trained:
-                raise InputError(f"{where} a class of a training row, found {row[target]!r}")
+                raise InputError(f"{where} a class that a training row has, found {row[target]!r}")
     names = {}
     if kind is str:
         whole = all(WHOLE.fullmatch(label) for label in trained)
@@ -222,7 +223,7 @@ def main(argv: list[str]) -> None:
     """Write one task's splits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the task's name")
-    parser.add_argument("--source", type=Path, required=True, help="the raw file, or the folder that holds it")
+    parser.add_argument("--source", type=Path, required=True, help="the source file, or its folder")
     parser.add_argument("--type", choices=COLUMNS, required=True)
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--output", type=Path, required=True, help="the Arrow file to write")
@@ -232,7 +233,7 @@ def main(argv: list[str]) -> None:
         splits = FORMATS[args.format](args.source)
     except (FileNotFoundError, KeyError, ValueError, IndexError) as error:
         raise InputError(
-            f"task {args.name}: {args.source} is not of the format {args.format}: {first_line(error)}"
+            f"task {args.name}: {args.source} is not in the format {args.format}: {first_line(error)}"
         ) from error
     check_splits(splits, args.type, args.name)
     columns = sorted(COLUMNS[args.type])

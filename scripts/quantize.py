@@ -1,4 +1,4 @@
-"""Write a model as int8 and as float16 (model2vec) and measure what each changes."""
+"""Convert a model to int8 and to float16 (model2vec) and measure the change in embeddings."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ ABSURD_CHANGE = 0.5
 
 
 def quantize(model: StaticModel, precision: str) -> StaticModel:
-    """The model as ``int8`` or ``float16``; where tokens share vectors, each token's weight as float16."""
+    """The model as ``int8`` or ``float16``; if tokens share vectors, their weights become float16."""
     quantized = quantize_model(model, quantize_to=precision)
     if quantized.weights is not None:
         quantized.weights = quantized.weights.astype(np.float16)
@@ -26,10 +26,10 @@ def quantize(model: StaticModel, precision: str) -> StaticModel:
 
 
 def write_measured(source: Path, sentences: list[str], precision: str, output: Path) -> None:
-    """Write a model's folder at a precision, with a report on what that changed in the sentences' embeddings.
+    """Write a model's folder at a precision, with a report on the change in the sentences' embeddings.
 
     Raises:
-        InputError: they turned by so much that the precision cannot be meant for this model.
+        InputError: the change is so large that the model is useless at this precision.
     """
     model = load_stage(source)
     save_static_model(quantize(model, precision), output)
@@ -38,7 +38,7 @@ def write_measured(source: Path, sentences: list[str], precision: str, output: P
     if not change["cosine_change_mean"] < ABSURD_CHANGE:
         remove(output)
         raise InputError(
-            f"model {source}: as {precision}, its sentence embeddings turn by a cosine of "
+            f"model {source}: as {precision}, the cosine of its sentence embeddings to the original ones is lower by "
             f"{change['cosine_change_mean']:.2f} on average, expected less than {ABSURD_CHANGE}"
         )
     report = {
@@ -61,9 +61,9 @@ def main(argv: list[str]) -> None:
     """Write one model at both precisions."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
-    parser.add_argument("--sentences", type=Path, required=True, help="the parquet shard to measure the change on")
-    parser.add_argument("--int8", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--float16", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to measure the change on")
+    parser.add_argument("--int8", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--float16", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:MOST_SENTENCES]
     write_measured(args.model, sentences, "int8", args.int8)

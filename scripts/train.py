@@ -1,7 +1,7 @@
 """Train a static model to reproduce target embeddings of the sampled sentences.
 
-``pretrained`` learns the teacher's embeddings; a born-again generation starts afresh from ``distilled`` and learns the
-embeddings of the generation before it (Furlanello et al. 2018). What differs is where the targets come from.
+``pretrained`` learns the teacher's embeddings. A born-again generation starts from ``distilled`` again and learns the
+embeddings of the previous generation (Furlanello et al. 2018). Only the targets differ.
 """
 
 import argparse
@@ -16,22 +16,22 @@ from lib.job.provenance import versions
 from lib.shards import read_sample
 from lib.static_model import load_stage, save_static_model, tokenize
 from lib.targets import previous_targets, teacher_targets
-from lib.training import add_options, set_up, train
+from lib.training import add_training_arguments, set_up, train
 
 
 def main(argv: list[str]) -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
+    parser.add_argument("--student", type=Path, required=True, help="the initial static model")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
     targets = parser.add_mutually_exclusive_group(required=True)
-    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's npy shards")
+    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's embedding shards")
     targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
-    add_options(parser)
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    add_training_arguments(parser)
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
-    recipe, device = set_up(args)
+    settings, device = set_up(args)
 
     model = load_stage(args.student)
     sentences, shards = read_sample(args.sentences, args.count)
@@ -40,14 +40,14 @@ def main(argv: list[str]) -> None:
         if args.previous:
             wanted = previous_targets(load_stage(args.previous), sentences, path)
         else:
-            reduced = model.dim if recipe.loss == "contrastive" else None  # this loss compares with them directly
+            reduced = model.dim if settings.loss == "contrastive" else None  # this loss compares dimension by dimension
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
         del sentences
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
-        trained, report = train(model, tokens, offsets, wanted, recipe, device)
+        trained, report = train(model, tokens, offsets, wanted, settings, device)
     save_static_model(trained, args.output)
     report |= {
-        "recipe": asdict(recipe),
+        "settings": asdict(settings),
         "targets": "previous generation" if args.previous else "teacher",
         "model_sha256": sha256(args.output / "model.safetensors"),
         "student_sha256": sha256(args.student / "model.safetensors"),

@@ -1,4 +1,4 @@
-"""Train a distilled model with tokenlearn's released trainer on the teacher's embeddings, to compare ours with."""
+"""Train a distilled model with tokenlearn's released trainer on the teacher's embeddings, for comparison."""
 
 import argparse
 import time
@@ -19,14 +19,14 @@ from lib.job.provenance import versions
 from lib.shards import each_shard, read_sample
 from lib.static_model import load_stage, save_static_model, with_vectors
 
-TINY = 1e-9  # of a vector that counts for nothing and has a direction
+TINY = 1e-9  # of a vector that is negligible but has a direction
 
 
 class Bar(tqdm):
-    """A bar that is not written anew with each step's loss, as tokenlearn's is: a log would have a line for each."""
+    """A bar that is not refreshed with each step's loss, unlike tokenlearn's: a log would get a line for each step."""
 
     def set_description_str(self, desc: str | None = None, refresh: bool = True) -> None:
-        """Take a description, to be shown with the next count."""
+        """Set the description, without a refresh."""
         super().set_description_str(desc, refresh=False)
 
 
@@ -42,39 +42,39 @@ def train_tokenlearn(
     Batch size, learning rate, held-out sentences and early stopping are tokenlearn's own.
 
     Args:
-        model: what to begin from.
-        sentences: to train on.
+        model: the initial model.
+        sentences: the sentences to train on.
         embeddings: ``[sentences, teacher's dimensions]`` float32.
         seed: of the head's weights and of the order of the sentences.
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        InputError: the teacher is narrower than the model, or what comes out is no number.
+        InputError: the teacher has fewer dimensions than the model, or a trained vector is not finite.
     """
     if embeddings.shape[1] < model.dim:
         raise InputError(
-            f"tokenlearn: expected at least {model.dim} of the teacher's dimensions, found {embeddings.shape[1]}"
+            f"tokenlearn: expected at least {model.dim} dimensions of the teacher, found {embeddings.shape[1]}"
         )
-    zero = ~model.embedding.any(axis=1)  # unknown and padding tokens, whose vectors tokenlearn divides by their length
-    begun = with_vectors(model, np.where(zero[:, None], np.float32(TINY), model.embedding))
+    zero = ~model.embedding.any(axis=1)  # unknown and padding tokens; tokenlearn divides vectors by their length
+    initial = with_vectors(model, np.where(zero[:, None], np.float32(TINY), model.embedding))
     torch.manual_seed(seed)
-    vectors = train_model(begun, sentences, embeddings, device=device, pca_dims=model.dim).embedding
+    vectors = train_model(initial, sentences, embeddings, device=device, pca_dims=model.dim).embedding
     vectors[zero] = 0
     if not np.isfinite(vectors).all():
-        raise InputError("tokenlearn: expected finite vectors, found others")
+        raise InputError("tokenlearn: expected finite vectors, found NaN or infinity")
     return with_vectors(model, vectors)
 
 
 def main(argv: list[str]) -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--student", type=Path, required=True, help="the static model to begin from")
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
-    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the teacher's npy shards")
+    parser.add_argument("--student", type=Path, required=True, help="the initial static model")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
+    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the teacher's embedding shards")
     parser.add_argument("--seed", type=int, required=True)
     add_device_arguments(parser)
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = job_device(args)

@@ -1,4 +1,4 @@
-"""Compare a finished run with what was written down when it was made: each file's sha256."""
+"""Check that the files of a finished run are unchanged, by their sha256."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from lib.job.progress import progress, say
 
 
 def changes(folder: Path) -> list[str]:
-    """What a run's files are now, where that is not what its crate says: a line each.
+    """A line for each file of a run that differs from its crate.
 
     Raises:
         InputError: the run has no crate.
@@ -19,18 +19,16 @@ def changes(folder: Path) -> list[str]:
         raise InputError(f"{folder}: expected {CRATE}, which a finished run has, found none")
     entities = read_json(folder / CRATE, ["@graph"])["@graph"]
     expected = {Path(entity["@id"]): entity["sha256"] for entity in entities if "sha256" in entity}
-    found = []
-    for path, promised in progress(expected.items(), len(expected), "verify", "files"):
+    lines = []
+    for path, digest in progress(expected.items(), len(expected), "verify", "files"):
         if not (folder / path).is_file():
-            found.append(f"{folder / path}: missing")
-        elif sha256(folder / path) != promised:
-            found.append(f"{folder / path}: changed")
-    found += [
-        f"{folder / path}: not there when the run was finished" for path in set(described_files(folder)) - set(expected)
-    ]
-    if not found:
+            lines.append(f"{folder / path}: missing")
+        elif sha256(folder / path) != digest:
+            lines.append(f"{folder / path}: changed")
+    lines += [f"{folder / path}: added after the run" for path in set(described_files(folder)) - set(expected)]
+    if not lines:
         say(f"{folder}: {len(expected)} files are as the run made them")
-    return sorted(found)
+    return sorted(lines)
 
 
 def main(argv: list[str]) -> None:
@@ -38,11 +36,11 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="the run's folder")
     args = parser.parse_args(argv)
-    found = changes(args.run)
-    for line in found:
+    lines = changes(args.run)
+    for line in lines:
         say(line)
-    if found:
-        raise InputError(f"{args.run}: {len(found)} file(s) are not as the run made them")
+    if lines:
+        raise InputError(f"{args.run}: {len(lines)} file(s) have changed since the run")
 
 
 if __name__ == "__main__":

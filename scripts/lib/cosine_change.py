@@ -1,4 +1,4 @@
-"""How much sentence embeddings change where a model is written in another format."""
+"""How much sentence embeddings change when a model is converted to another format."""
 
 import numpy as np
 

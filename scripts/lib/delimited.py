@@ -1,4 +1,4 @@
-"""Lines of text files, and rows of CSV and TSV files, read strictly: what is wrong is named by its place."""
+"""Lines of text files, and rows of CSV and TSV files, read strictly: an error names the place."""
 
 import csv
 import re
@@ -11,7 +11,7 @@ QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def no_utf_8(name: str, offset: int, found: bytes) -> InputError:
-    """What is wrong with a file of another encoding."""
+    """The error for a file in another encoding."""
     return InputError(f"{name}: byte {offset}: expected UTF-8, found {found.hex()}; save the file as UTF-8")
 
 
@@ -19,7 +19,7 @@ def decoded_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
     """The lines of a UTF-8 file with their ends, without a byte order mark.
 
     Raises:
-        InputError: bytes are no UTF-8, or zero; the message has their offset.
+        InputError: the bytes are not UTF-8, or a byte is zero; the message has the offset.
     """
     offset = 0
     for line in file:
@@ -27,7 +27,7 @@ def decoded_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             raise no_utf_8(name, offset + error.start, line[error.start : error.end]) from error
-        if "\0" in text:  # UTF-16 without a mark
+        if "\0" in text:  # UTF-16 without a byte order mark
             start = line.index(b"\0")
             raise no_utf_8(name, offset + start, line[start : start + 1])
         yield text.removeprefix("\ufeff") if offset == 0 else text
@@ -35,19 +35,19 @@ def decoded_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
 
 
 def cells_of_tsv(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The cells of each line; a cell that is quoted as a whole loses its quotation marks, others are as they are."""
+    """The cells of each line; quotation marks around a whole cell are removed, others are literal."""
     for line in lines:
         cells = line.rstrip("\r\n").split("\t")
         yield [cell[1:-1].replace('""', '"') if QUOTED.fullmatch(cell) else cell for cell in cells]
 
 
 def read_rows(lines: Iterable[str], name: str) -> Iterator[dict[str, str]]:
-    """Rows of a CSV file (RFC 4180) or, where the name says so, a TSV file, under the names in its first line.
+    """Rows of a CSV file (RFC 4180), or of a TSV file by its name, with the column names of its first line.
 
-    Nothing is taken for a number or for missing. Empty lines are passed over.
+    All values are text. Empty lines are skipped.
 
     Raises:
-        InputError: there is no first line, a name is twice in it, a quotation mark is unpaired, or a row has more or
+        InputError: the first line is missing or repeats a name, a quotation mark is unpaired, or a row has more or
             fewer cells.
     """
     tabs = name.lower().removesuffix(".gz").endswith(".tsv")
@@ -56,13 +56,13 @@ def read_rows(lines: Iterable[str], name: str) -> Iterator[dict[str, str]]:
         header = [column.strip() for column in next(rows, [])]
         if len(set(header)) < len(header):
             twice = next(column for column in header if header.count(column) > 1)
-            raise InputError(f"{name}: expected different names of columns, found {twice!r} twice")
+            raise InputError(f"{name}: expected different column names, found {twice!r} twice")
         if not any(header):
-            raise InputError(f"{name}: expected names of columns in the first line, found none")
+            raise InputError(f"{name}: expected column names in the first line, found none")
         for number, cells in enumerate((row for row in rows if any(row)), start=1):
             if len(cells) != len(header):
                 raise InputError(f"{name}: row {number}: expected {len(header)} cells, found {len(cells)}")
             yield dict(zip(header, cells, strict=True))
     except csv.Error as error:
         line = "" if tabs else f" line {rows.line_num}:"  # type: ignore[attr-defined]
-        raise InputError(f"{name}:{line} expected cells that are quoted as in RFC 4180, found {error}") from error
+        raise InputError(f"{name}:{line} expected cells quoted as in RFC 4180, found {error}") from error

@@ -9,7 +9,7 @@ from lib.results import CATEGORIES
 
 INTERVAL = (2.5, 97.5)
 NUMBERS = ["difference", "low", "high", "low_over_tasks", "high_over_tasks"]
-LEAST_TASKS = 3  # of a category, to say anything of other tasks of the kind
+LEAST_TASKS = 3  # of a category, to represent other tasks of its kind
 
 
 def difference(
@@ -20,24 +20,25 @@ def difference(
     categories: dict[str, str],
     seed: int,
 ) -> list[dict]:
-    """How much better we are than they are on each task, in each category, and on the macro average.
+    """How much better the first model is than the second on each task, in each category, and on the macro average.
 
-    Two 95 % intervals: over the items of these tasks, and, of the means, over tasks as well, sampled with replacement
-    within their category, as other tasks of the kind would be. Where a category has fewer than ``LEAST_TASKS``, there
-    is none over tasks: of a single task it would be the one over items.
+    Two 95 % intervals: over the items of these tasks and, for means, over tasks as well. For the latter the tasks of
+    each category are sampled with replacement too, because other tasks of the kind could have been chosen. If a
+    category has fewer than ``LEAST_TASKS`` tasks, there is no interval over tasks; that of a single task would be the
+    one over items.
 
     Args:
-        ours: our score of each task, in hundredths.
-        theirs: theirs.
-        ours_resampled: a column a task, ``[RESAMPLES]`` scores of ours (0 to 1) over drawn items.
-        theirs_resampled: theirs, of the same draws.
+        ours: the first model's score on each task, × 100.
+        theirs: the second model's.
+        ours_resampled: a column for each task, the first model's ``[RESAMPLES]`` scores (0 to 1) over sampled items.
+        theirs_resampled: the second model's, over the same samples.
         categories: the category of each task.
-        seed: of the draws of tasks.
+        seed: of the sampling of tasks.
 
     Returns:
         Rows of ``of`` (a task, a category or ``Avg``), ``difference``, ``low``, ``high``, ``low_over_tasks``,
-        ``high_over_tasks`` (None of a task, and where tasks are too few), ``stands``: «yes» where both intervals are on
-        one side of zero, «these tasks» where the one over items is, «no».
+        ``high_over_tasks`` (None for a task, and if there are too few tasks), ``significant``: «items and tasks» if
+        both intervals exclude zero, «items» if only the one over items does, else «no».
     """
     random = np.random.default_rng(seed)
     rows, means = [], []
@@ -45,13 +46,13 @@ def difference(
         tasks = [task for task in ours if task in theirs and categories[task] == category]
         if not tasks:
             continue
-        drawn = 100 * np.stack([(ours_resampled[task] - theirs_resampled[task]).to_numpy() for task in tasks])
+        sampled = 100 * np.stack([(ours_resampled[task] - theirs_resampled[task]).to_numpy() for task in tasks])
         observed = np.array([ours[task] - theirs[task] for task in tasks])
-        drawn += (observed - drawn.mean(axis=1))[:, None]  # a resampled score has a bias of its own
-        rows += [row(task, value, values) for task, value, values in zip(tasks, observed, drawn, strict=True)]
-        picked = random.integers(len(tasks), size=drawn.shape)
-        over_tasks = np.take_along_axis(drawn, picked, 0).mean(axis=0) if len(tasks) >= LEAST_TASKS else None
-        means.append((category, observed.mean(), drawn.mean(axis=0), over_tasks))
+        sampled += (observed - sampled.mean(axis=1))[:, None]  # a resampled score has a bias of its own
+        rows += [row(task, value, values) for task, value, values in zip(tasks, observed, sampled, strict=True)]
+        picked = random.integers(len(tasks), size=sampled.shape)
+        over_tasks = np.take_along_axis(sampled, picked, 0).mean(axis=0) if len(tasks) >= LEAST_TASKS else None
+        means.append((category, observed.mean(), sampled.mean(axis=0), over_tasks))
     rows += [row(*values) for values in means]
     _, value, items, wide = zip(*means, strict=True)
     over_tasks = None if any(each is None for each in wide) else np.mean(wide, axis=0)
@@ -59,7 +60,7 @@ def difference(
 
 
 def read_differences(path: Path) -> list[dict]:
-    """The rows that ``differences.py`` wrote."""
+    """The rows that ``compare_stages.py`` wrote."""
     types = dict.fromkeys(NUMBERS, polars.Float64)
     return polars.read_csv(path, infer_schema=False, schema_overrides=types).to_dicts()
 
@@ -69,11 +70,11 @@ def row(of: str, value: float, items: np.ndarray, tasks: np.ndarray | None = Non
     low, high = np.percentile(items, INTERVAL).tolist()
     wide = [] if tasks is None else np.percentile(tasks, INTERVAL).tolist()
     if low <= 0 <= high:
-        stands = "no"
+        significant = "no"
     elif not wide or wide[0] <= 0 <= wide[1]:
-        stands = "these tasks"
+        significant = "items"
     else:
-        stands = "yes"
+        significant = "items and tasks"
     return {
         "of": of,
         "difference": float(value),
@@ -81,5 +82,5 @@ def row(of: str, value: float, items: np.ndarray, tasks: np.ndarray | None = Non
         "high": high,
         "low_over_tasks": wide[0] if wide else None,
         "high_over_tasks": wide[1] if wide else None,
-        "stands": stands,
+        "significant": significant,
     }

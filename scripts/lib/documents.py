@@ -1,6 +1,6 @@
 """Documents of text, read one at a time from files of several formats, on disk or on the hub.
 
-The name's ending tells the format: ``.txt`` (a line is a document, or a paragraph where empty lines part them),
+The name's ending decides the format: ``.txt`` (a line is a document, or a paragraph if empty lines separate them),
 ``.jsonl`` and ``.json`` (an object a line), ``.csv`` and ``.tsv``, ``.parquet``, and WordNet's ``data.noun``,
 ``.verb``, ``.adj`` and ``.adv`` files (the definition and each example of a synset are documents). All but parquet may
 be compressed (``.gz``). Parquet needs a file on disk.
@@ -30,18 +30,18 @@ Opener = Callable[[], IO[bytes]]
 HUB_BLOCK_BYTES = 1 << 19  # about what a visit to a file of C4 takes
 VISIT = 512  # documents
 EXAMPLES = 10  # of files that are not read
-LINES_LOOKED_AT = 2000  # to see what parts a file's paragraphs
-WIDTHS = range(50, 121)  # characters of lines that are wrapped
-ROOM = 15  # characters that a wrapped line may be shorter than most: the next word did not fit
+LINES_LOOKED_AT = 2000  # to decide what separates a file's paragraphs
+WIDTHS = range(50, 121)  # characters in a wrapped line
+ROOM = 15  # a wrapped line may be so many characters shorter than most: the next word did not fit
 NO_TEXTS = {"license", "licence", "copying", "notice"}
 
 
 def empty_lines_part(lines: list[str]) -> bool:
-    """Whether empty lines part a text's paragraphs; else each line is one.
+    """Whether empty lines separate a text's paragraphs; else each line is one.
 
-    So it is where most lines stand alone: fewer than a third follow another at once. And where lines are wrapped: a
-    quarter or more of those that follow another go on in lower case with what had no end, and two thirds of the lines
-    broken so are about equally long.
+    They do if fewer than a third of the lines directly follow another one. They also do if the lines are wrapped: of
+    those that directly follow another, a quarter or more begin in lower case after a line without a full stop, and two
+    thirds of the lines broken in this way are about equally long.
     """
     pairs = [(line, after) for line, after in pairwise(lines) if line and after]
     if 3 * len(pairs) < sum(map(bool, lines)):
@@ -49,13 +49,13 @@ def empty_lines_part(lines: list[str]) -> bool:
     broken = sorted(
         len(line) for line, after in pairs if line[-1] not in ".!?" and after[0].isalpha() and not after[0].isupper()
     )
-    width = broken[int(0.95 * len(broken))] if broken else 0  # a long address may stand out
+    width = broken[int(0.95 * len(broken))] if broken else 0  # a long URL may be an outlier
     full = sum(length > width - ROOM for length in broken)
     return width in WIDTHS and 4 * len(broken) >= len(pairs) and 3 * full >= 2 * len(broken)
 
 
 def paragraphs(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
-    """Paragraphs of plain UTF-8 text: lines, or where empty lines part them, runs of lines without an empty one."""
+    """Paragraphs of plain UTF-8 text: single lines, or runs of lines if empty lines separate paragraphs."""
     lines = (line.strip() for line in decoded_lines(file, name))
     first = list(islice(lines, LINES_LOOKED_AT))
     joined = empty_lines_part(first)
@@ -71,7 +71,7 @@ def paragraphs(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
 
 
 def json_lines(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
-    """The string under ``text_key`` of each line's JSON object; empty lines are passed over."""
+    """The string under ``text_key`` of each line's JSON object; empty lines are skipped."""
     for number, line in enumerate(decoded_lines(file, name), start=1):
         if not line.strip():
             continue
@@ -85,7 +85,7 @@ def json_lines(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
 
 
 def table_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
-    """The cells of the column ``text_key`` of a CSV or TSV file; empty ones are passed over."""
+    """The cells of the column ``text_key`` of a CSV or TSV file; empty ones are skipped."""
     for row in read_rows(decoded_lines(file, name), name):
         if text_key not in row:
             raise InputError(f"{name}: expected a column {text_key!r}, found {list(row)}")
@@ -94,7 +94,7 @@ def table_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
 
 
 def parquet_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
-    """The strings of the column ``text_key``; nulls are passed over."""
+    """The strings of the column ``text_key``; nulls are skipped."""
     import pyarrow
     import pyarrow.parquet
 
@@ -136,7 +136,7 @@ FORMATS = {
 
 
 def reader_of(name: str) -> Callable[[IO[bytes], str, str], Iterator[str]] | None:
-    """The function that reads a file of this name, or None where its ending is not known."""
+    """The function that reads a file of this name, or None if its ending is not known."""
     return FORMATS.get(Path(name.lower().removesuffix(".gz")).suffix)
 
 
@@ -148,19 +148,19 @@ def opener_of(path: Path) -> Opener:
 def local_files(path: Path) -> dict[str, Opener]:
     """Openers of the readable files under ``path`` (a file or a folder), by name, sorted.
 
-    In a folder, hidden files and folders are passed over; other files that are not read are named.
+    In a folder, hidden files and folders are ignored; other files that are not read are named.
 
     Raises:
-        InputError: there is no such path, or nothing readable in it.
+        InputError: the path does not exist, or there is no readable file in it.
     """
     if not path.exists():
         raise InputError(f"{path}: expected a text file or a folder of text files, found nothing")
-    found = [path] if path.is_file() else visible_files(path)
-    read = [p for p in found if reader_of(p.name) and (p == path or p.name.lower().split(".")[0] not in NO_TEXTS)]
-    others = [str(p.relative_to(path)) for p in found if p not in set(read)]
+    listed = [path] if path.is_file() else visible_files(path)
+    read = [p for p in listed if reader_of(p.name) and (p == path or p.name.lower().split(".")[0] not in NO_TEXTS)]
+    others = [str(p.relative_to(path)) for p in listed if p not in set(read)]
     if others and read:
         named = ", ".join(others[:EXAMPLES]) + (", …" if len(others) > EXAMPLES else "")
-        say(f"{path}: {len(others)} of {len(found)} files are no texts by their names: {named}")
+        say(f"{path}: {len(others)} of {len(listed)} files are not read, by their names: {named}")
     files = {str(p): opener_of(p) for p in read}
     if not files:
         raise InputError(f"{path}: expected files ending in {', '.join(FORMATS)} (or these with .gz), found none")
@@ -177,7 +177,7 @@ def hub_files(source: Source) -> dict[str, Opener]:
     try:
         entries: list = files.ls(f"{root}/{folder}", detail=True)
         names = [entry["name"] for entry in entries if entry["type"] == "file"]
-    except Exception as error:  # the client raises its own kinds for every network fault
+    except Exception as error:  # the client raises exceptions of its own for network faults
         raise InputError(
             f"hub data set {source.name}@{source.pin}: cannot list {folder!r}: {first_line(error)}"
         ) from error
@@ -192,7 +192,7 @@ def read_file(name: str, opener: Opener, text_key: str) -> Iterator[str]:
     """Yield the documents of one file.
 
     Raises:
-        InputError: the file is cut short, or not of the format that its name says.
+        InputError: the file is truncated, or not of the format in its name.
     """
     read = reader_of(name)
     if read is None:
@@ -202,15 +202,15 @@ def read_file(name: str, opener: Opener, text_key: str) -> Iterator[str]:
             file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if name.lower().endswith(".gz") else raw
             yield from read(file, name, text_key)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{name}: expected a whole gzip file, found {error}") from error
-    except UnicodeDecodeError as error:  # of parquet; text files name the place
+        raise InputError(f"{name}: expected a complete gzip file, found {error}") from error
+    except UnicodeDecodeError as error:  # from parquet; text files name the place
         raise InputError(f"{name}: expected UTF-8, found {error}") from error
 
 
 def in_turn(files: dict[str, Opener], text_key: str, seed: int) -> Iterator[str]:
-    """Yield documents from the files in turn, ``VISIT`` documents a visit, in an order that the seed chooses.
+    """Yield documents from the files alternately, ``VISIT`` documents per visit, in an order given by the seed.
 
-    Who stops early has read documents from many files, and no more of each than a visit more than was taken.
+    A reader that stops early has read documents from many files, and little more than it used.
     """
     names = sorted(files)
     random.Random(seed).shuffle(names)

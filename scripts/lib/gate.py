@@ -5,15 +5,15 @@ from lib.results import CATEGORIES
 
 
 def stage_rows(rows: list[dict], model: str, stage: str) -> list[dict]:
-    """Those of the summary's rows, or averages, that are of a model's stage."""
+    """The rows, or averages, of the summary for one stage of a model."""
     return [row for row in rows if (row["model"], row["stage"]) == (model, stage)]
 
 
 def averages_of(summary: dict, model: str, stage: str) -> dict:
-    """The summary's means of a model's stage.
+    """The summary's means for one stage of a model.
 
     Raises:
-        InputError: it has none.
+        InputError: there are none.
     """
     rows = stage_rows(summary["averages"], model, stage)
     if not rows:
@@ -22,10 +22,10 @@ def averages_of(summary: dict, model: str, stage: str) -> dict:
 
 
 def check_loss(name: str, before: dict, after: dict, gate: float) -> None:
-    """Compare the category means of an int8 model with those of what it was made of.
+    """Compare the category means of an int8 model with those of the model that it was made from.
 
     Raises:
-        InputError: one is lower by more than ``gate``.
+        InputError: one of them is lower by more than ``gate``.
     """
     for category in CATEGORIES:
         if category in before and before[category] - after[category] > gate:

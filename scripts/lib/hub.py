@@ -1,4 +1,4 @@
-"""A model hub's commits and lists of files, compared with what is pinned.
+"""Commits and file lists of a model hub, compared with the pinned ones.
 
 Endpoint, cache and token come from the environment (``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``).
 """
@@ -15,54 +15,54 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def check_commit(repository: str, pin: str, commit: str | None) -> None:
-    """Compare the commit that a hub answered with the one that was asked for.
+    """Compare the commit in a hub's answer with the pinned one.
 
-    A tag is not compared. Where ``HUB_COMMITS_UNCHECKED`` is set, nothing is: some mirrors keep no commits.
+    Tags are not compared. If ``HUB_COMMITS_UNCHECKED`` is set, nothing is, because some mirrors keep no commits.
 
     Raises:
-        InputError: it is another.
+        InputError: the commits differ.
     """
     if commit != pin and COMMIT.fullmatch(pin) and not os.environ.get(UNCHECKED):
         raise InputError(
             f"hub {repository}: expected the commit {pin}, found {commit}; "
-            f"a mirror that keeps no commits is believed with {UNCHECKED}=1"
+            f"{UNCHECKED}=1 trusts a mirror that keeps no commits"
         )
 
 
 def check_file_commit(repository: str, repo_type: str, pin: str, name: str) -> None:
-    """Ask a hub for the commit of a file, and compare it with the one that is wanted.
+    """Ask a hub for the commit of a file, and compare it with the pinned one.
 
     Raises:
-        InputError: the hub does not answer, or with another commit.
+        InputError: the hub does not answer, or answers with another commit.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     try:
         about = get_hf_file_metadata(hf_hub_url(repository, name, repo_type=repo_type, revision=pin))
-    except Exception as error:  # the client raises its own kinds for every network fault
+    except Exception as error:  # the client raises exceptions of its own for network faults
         raise InputError(f"hub {repository}@{pin}: {name}: download failed: {first_line(error)}") from error
     check_commit(repository, pin, about.commit_hash)
 
 
 def list_files(repository: str, repo_type: str, pin: str) -> list[str]:
-    """The names of a repository's files at a commit; what the hub answered once is kept in its client's cache.
+    """The names of a repository's files at a commit; the answer is kept in the hub client's cache.
 
     Raises:
-        InputError: the hub does not answer, or with another commit.
+        InputError: the hub does not answer, or answers with another commit.
     """
     from huggingface_hub import HfApi, constants
     from huggingface_hub.file_download import repo_folder_name
 
     folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type=repo_type)
-    kept = folder / "listed" / f"{pin}.json"
-    if kept.exists():
-        return read_json(kept)
+    cached = folder / "listed" / f"{pin}.json"
+    if cached.exists():
+        return read_json(cached)
     try:
         about = getattr(HfApi(), f"{repo_type}_info")(repository, revision=pin)
-    except Exception as error:  # the client raises its own kinds for every network fault
+    except Exception as error:  # the client raises exceptions of its own for network faults
         raise InputError(f"hub {repository}@{pin}: download failed: {first_line(error)}") from error
     check_commit(repository, pin, about.sha)
     names = [file.rfilename for file in about.siblings or []]
     if about.sha == pin:
-        write_json(kept, names)
+        write_json(cached, names)
     return names

@@ -1,4 +1,4 @@
-"""Which language a sentence is in (py3langid: naive Bayes over byte n-grams, after Lui and Baldwin 2012)."""
+"""Identify the language of a sentence (py3langid: naive Bayes over byte n-grams, after Lui and Baldwin 2012)."""
 
 from functools import cache
 
@@ -16,10 +16,10 @@ def identifier() -> LanguageIdentifier:
 
 
 def check_language(code: str) -> None:
-    """Check that a language can be told.
+    """Check that the identifier knows a language.
 
     Raises:
-        InputError: the identifier does not know the code.
+        InputError: it does not know the code.
     """
     known = sorted(str(label) for label in identifier().labels)
     if code not in known:
@@ -27,5 +27,5 @@ def check_language(code: str) -> None:
 
 
 def may_be(code: str, sentence: str) -> bool:
-    """Whether a sentence may be in a language: a short one, or a list of names, gets the benefit of the doubt."""
+    """Whether a sentence may be in a language; doubtful ones, such as short sentences and lists of names, may."""
     return dict(identifier().rank(sentence)).get(code, 0.0) >= LEAST_PROBABILITY

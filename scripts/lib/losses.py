@@ -1,4 +1,4 @@
-"""Losses between a batch of student embeddings and the targets they learn from."""
+"""Losses between a batch of student embeddings and their targets."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ class SimilarityMatching(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, student: Tensor, targets: Tensor, temperature: float, weight: float) -> Tensor:
-        """The loss; its gradient is made here, while the matrices are at hand."""
+        """The loss; its gradient is computed here too, from the same matrices."""
         ours, theirs = student @ student.T, targets @ targets.T
         count = len(ours)
         difference = ours - theirs
@@ -58,7 +58,7 @@ def similarity_loss(student: Tensor, targets: Tensor, temperature: float, weight
 
 
 def plain_similarity_loss(student: Tensor, targets: Tensor, temperature: float, weight: float) -> Tensor:
-    """``similarity_loss`` as its formula says, to read and to compare with; it takes about twice the time."""
+    """``similarity_loss`` written as its formula, for reading and for tests; it takes about twice the time."""
     ours, theirs = (normalize(each) @ normalize(each).T for each in (student, targets))
     others = ~torch.eye(len(ours), dtype=torch.bool, device=ours.device)
     rows = [matrix[others].view(len(ours), -1) / temperature for matrix in (ours, theirs)]
@@ -67,7 +67,7 @@ def plain_similarity_loss(student: Tensor, targets: Tensor, temperature: float, 
 
 
 def contrastive_loss(student: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """In-batch negatives: each student embedding has to find its own target among the batch's (InfoNCE).
+    """In-batch negatives: each student embedding has to identify its own target in the batch (InfoNCE).
 
     The loss of tokenlearn's repository and of van den Oord et al. 2018, as one matrix product.
 

@@ -1,4 +1,4 @@
-"""What a model's folder holds, seen in no time and without loading it."""
+"""Quick checks of a model's folder, without loading the model."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def check_folder(folder: Path, dimensions: int = 1) -> int:
     if not isinstance(size, int):
         raise InputError(f"teacher {folder}/config.json: expected a number under hidden_size, found {size!r}")
     if dimensions > size:
-        raise InputError(f"dimensions: {dimensions} asked for, expected at most the {size} of the teacher {folder}")
+        raise InputError(f"dimensions: {dimensions} requested, expected at most the {size} of the teacher {folder}")
     return size
 
 
@@ -37,15 +37,15 @@ def teacher_hashes(folder: Path) -> dict[str, str]:
 
 
 def check_unchanged(folder: Path, checked: Path) -> dict[str, str]:
-    """Compare a teacher's files with what ``check_teacher.py`` wrote down; return their hashes.
+    """Compare a teacher's files with the hashes that ``check_teacher.py`` wrote; return their hashes.
 
     Raises:
-        InputError: one is another, or is gone or new.
+        InputError: a file is missing, has changed, or is new.
     """
     expected, files = read_json(checked, ["files"])["files"], teacher_hashes(folder)
     for name in sorted(expected.keys() | files.keys()):
         if expected.get(name) != files.get(name):
-            raise InputError(f"teacher {folder}: {name} is not as it was when {checked} was written")
+            raise InputError(f"teacher {folder}: {name} has changed since {checked} was written")
     return files
 
 

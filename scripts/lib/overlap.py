@@ -1,8 +1,8 @@
 """Overlap of sentences with the test texts of evaluation tasks.
 
-A sentence overlaps with a task when it holds one of the task's test texts whole, or shares a run of ``NGRAM`` words
-with one (Brown et al. 2020 used 13 words, on documents). Words are compared in lower case, without punctuation. A test
-text of fewer than ``SHORTEST`` words is an everyday phrase and proves nothing; such texts are counted, not sought.
+A sentence overlaps with a task if it contains a whole test text of the task, or shares ``NGRAM`` words in a row with it
+(Brown et al. 2020 used 13 words, on documents). Words are compared in lower case, without punctuation. Test texts of
+fewer than ``SHORTEST`` words are common phrases; they are counted, but not searched for.
 """
 
 import re
@@ -18,7 +18,7 @@ FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def normalized_words(text: str) -> list[str]:
-    """The words of a text, compatibility forms and cases folded, without punctuation."""
+    """The words of a text without punctuation, with compatibility forms and case folded."""
     return WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
@@ -68,7 +68,7 @@ def is_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def sorted_together(parts: list[np.ndarray]) -> np.ndarray:
-    """The values of all parts in order; repeated ones stay, which a search does not mind."""
+    """The values of all parts, sorted, with repetitions."""
     values = np.concatenate(parts)
     values.sort()
     return values
@@ -83,14 +83,14 @@ class TaskTexts:
         self.counts: dict[str, dict[str, int]] = {}
 
     def add(self, task: str, hashed: Iterable[tuple[np.ndarray, np.ndarray]], texts: int) -> None:
-        """Add a task's test texts, hashed in parts as ``hash_texts`` does; ``texts`` is how many they are in all."""
-        found: dict[int, list[np.ndarray]] = {length: [] for length in range(SHORTEST, NGRAM + 1)}
+        """Add a task's test texts, hashed in parts as ``hash_texts`` does; ``texts`` is their total number."""
+        hashes_of: dict[int, list[np.ndarray]] = {length: [] for length in range(SHORTEST, NGRAM + 1)}
         short = 0
         for hashes, offsets in hashed:
             short += int((np.diff(offsets) < SHORTEST).sum())
             for length, run, _, whole in runs(hashes, offsets):
-                found[length].append(run if length == NGRAM else run[whole])
-        self.tasks[task] = {length: sorted_together(parts) for length, parts in found.items() if parts}
+                hashes_of[length].append(run if length == NGRAM else run[whole])
+        self.tasks[task] = {length: sorted_together(parts) for length, parts in hashes_of.items() if parts}
         self.of_any = {}
         self.counts[task] = {"texts": texts, "too_short_to_seek": short}
 
@@ -101,7 +101,7 @@ class TaskTexts:
             hashes: of the sentences' words, as ``word_hashes`` gives them.
             offsets: where each sentence begins, and the end.
         """
-        found: dict[int, set[str]] = {}
+        tasks_of: dict[int, set[str]] = {}
         for length, run, sentence, _ in runs(hashes, offsets):
             none = run[:0]
             if length not in self.of_any:
@@ -111,5 +111,5 @@ class TaskTexts:
             hits = np.flatnonzero(is_among(run, self.of_any[length]))
             for task, known in self.tasks.items():
                 for row in sentence[hits[is_among(run[hits], known.get(length, none))]]:
-                    found.setdefault(int(row), set()).add(task)
-        return {row: [task for task in self.tasks if task in tasks] for row, tasks in found.items()}
+                    tasks_of.setdefault(int(row), set()).add(task)
+        return {row: [task for task in self.tasks if task in tasks] for row, tasks in tasks_of.items()}

@@ -1,4 +1,4 @@
-"""Headings, paragraphs and tables as Markdown and as HTML, and what stands for something else there, escaped."""
+"""Headings, paragraphs and tables as Markdown and as HTML, with special characters escaped."""
 
 import html
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-# what is no HTML, but code, a table's border, a link, a fence or a heading
+# special in Markdown, not in HTML: code, table borders, links, fences and headings
 MARKDOWN = str.maketrans({character: f"&#{ord(character)};" for character in "\\`|[~#"})
 
 
 class Section(NamedTuple):
-    """A part of a page: paragraphs, of which empty ones are left out, and a table, of numbers but for two columns."""
+    """A part of a page: paragraphs (empty ones are left out) and a table, with numbers from the third column on."""
 
     heading: str
     text: list[str]
@@ -23,7 +23,7 @@ class Section(NamedTuple):
 
 
 def in_markdown(value: object) -> str:
-    """A value as a line of Markdown shows it; ``Markup`` is Markdown already."""
+    """A value as one line of Markdown; ``Markup`` is already Markdown."""
     if isinstance(value, Markup):
         return value
     return html.escape(" ".join(str(value).split()), quote=False).translate(MARKDOWN)
@@ -45,7 +45,7 @@ def markdown_page(sections: list[Section]) -> str:
 
 
 def render(template: str, **values: object) -> str:
-    """A template of ``scripts/templates``, in HTML or Markdown by its name, with values in their places."""
+    """A template of ``scripts/templates``, HTML or Markdown by its name, filled with values."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )

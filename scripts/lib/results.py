@@ -13,7 +13,7 @@ CATEGORIES = ["STS", "Classification", "PairClassification"]
 
 
 def categories_of(tasks: Collection[str], custom_types: dict[str, str]) -> dict[str, str]:
-    """The category of each task: a custom task's type, or what mteb says of its own."""
+    """The category of each task: a custom task's type, or mteb's type for its own tasks."""
     known = {name + suffix: category for name, category in TYPE_OF.items() for suffix in ("", DEVELOPMENT)}
     known |= custom_types
     categories = {task: known[task] for task in tasks if task in known}
@@ -31,9 +31,9 @@ def read_result(path: Path, categories: dict[str, str], model: str, stage: str, 
     Args:
         path: the file.
         categories: the category of each task.
-        model: whose result it is.
-        stage: of which stage.
-        task: of which task.
+        model: the model that was scored.
+        stage: its stage.
+        task: the task.
 
     Raises:
         InputError: the file is not a result of the task.
@@ -74,7 +74,7 @@ def read_results(paths: list[Path], categories: dict[str, str]) -> list[dict]:
 
 
 def average(rows: list[dict]) -> dict:
-    """Category means and their macro average (the mean of the category means), in hundredths, of one model's rows."""
+    """The category means and macro average (the mean of the category means) of one model's rows, × 100."""
     means = {}
     for category in CATEGORIES:
         scores = [row["score"] for row in rows if row["category"] == category]

@@ -17,14 +17,16 @@ def read_sentences(shard: Path) -> list[str]:
     """Read a sentence shard, and compare it with the hash in the sample's ``manifest.json``.
 
     Raises:
-        InputError: the file is damaged, not the manifest's, empty, has no text column, or a row has no text.
+        InputError: the file is damaged, not the one in the manifest, or empty; or the text column or a text is missing.
     """
     manifest = shard.parents[1] / "manifest.json"
     try:
         if not manifest.exists():
-            raise InputError(f"{shard}: expected its hash in {manifest}, found no such file; delete it to make it anew")
+            raise InputError(
+                f"{shard}: expected its hash in {manifest}, found no such file; delete it to make it again"
+            )
         if read_json(manifest, ["shards"])["shards"].get(shard.name) != sha256(shard):
-            raise InputError(f"{shard}: damaged: it is not as {manifest} says; delete it to make it anew")
+            raise InputError(f"{shard}: damaged: its hash is not the one in {manifest}; delete it to make it again")
         sentences = polars.read_parquet(shard)["text"].to_list()
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{shard}: expected a parquet file with a column text, found {first_line(error)}") from error
@@ -36,7 +38,7 @@ def read_sentences(shard: Path) -> list[str]:
 
 
 def shard_path(folder: Path, number: int, ending: str) -> Path:
-    """Where a shard is in a folder of shards."""
+    """The path of a shard in a folder of shards."""
     return folder / f"{number:05d}.{ending}"
 
 
@@ -59,20 +61,22 @@ def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
 
     Args:
         shard: the npy file; beside it a JSON file with its hash and that of the sentences.
-        sentences: the parquet file of the sentences that it must be of.
+        sentences: the parquet file of its sentences.
 
     Raises:
-        InputError: the file is damaged or of other sentences, or a row is not finite.
+        InputError: the file is damaged or was made from other sentences, or a row is not finite.
     """
     written = read_json(shard.with_suffix(".json"), ["sha256", "sentences_sha256", "rows", "dimensions"])
     if written["sentences_sha256"] != sha256(sentences):
-        raise InputError(f"{shard}: its embeddings are of other sentences than {sentences}; delete it to make it anew")
+        raise InputError(f"{shard}: not the embeddings of {sentences}; delete it to make it again")
     try:
         if written["sha256"] != sha256(shard):
-            raise InputError(f"{shard}: damaged: its hash is not that of {shard.stem}.json; delete it to make it anew")
+            raise InputError(
+                f"{shard}: damaged: its hash is not the one in {shard.stem}.json; delete it to make it again"
+            )
         embeddings = np.load(shard, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{shard}: expected a whole npy file, found {first_line(error)}") from error
+        raise InputError(f"{shard}: expected a complete npy file, found {first_line(error)}") from error
     if embeddings.dtype.str != "<f2" or not embeddings.flags.c_contiguous:
         order = "row" if embeddings.flags.c_contiguous else "column"
         raise InputError(f"{shard}: expected little-endian float16 row by row, found {embeddings.dtype.str} by {order}")
@@ -81,20 +85,20 @@ def read_embeddings(shard: Path, sentences: Path) -> np.ndarray:
         raise InputError(f"{shard}: expected the shape {shape}, found {embeddings.shape}")
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
-        raise InputError(f"{shard}: row {bad[0]}: expected a finite embedding, found another")
+        raise InputError(f"{shard}: row {bad[0]}: expected a finite embedding, found NaN or infinity")
     return embeddings
 
 
 def each_shard(embeddings: Path, sentences: Path, count: int) -> Iterator[np.ndarray]:
-    """Read shards of embeddings in turn, all of one teacher, as ``read_embeddings`` does.
+    """Read shards of embeddings one after another, as ``read_embeddings`` does; all must be of one teacher.
 
     Args:
         embeddings: the folder of the npy files.
         sentences: the folder of the parquet files.
-        count: how many, from the first on.
+        count: the number of shards, from the first on.
 
     Raises:
-        InputError: a shard is damaged, of other sentences, or of another teacher than the first.
+        InputError: a shard is damaged, or made from other sentences or by another teacher than the first.
     """
     first: dict = {}
     for number in range(count):
@@ -104,24 +108,24 @@ def each_shard(embeddings: Path, sentences: Path, count: int) -> Iterator[np.nda
         first = first or about
         for key in MADE_BY:
             if about[key] != first[key]:
-                wanted = f"{key} {first[key]!r}, as of the first shard"
-                raise InputError(f"{shard}: expected {wanted}, found {about[key]!r}; delete it to make it anew")
+                wanted = f"{key} {first[key]!r}, as in the first shard"
+                raise InputError(f"{shard}: expected {wanted}, found {about[key]!r}; delete it to make it again")
         yield rows
 
 
 class RowsOnDisk:
-    """The rows of npy files, one after another, read when they are asked for: memory does not grow with their number.
+    """The rows of npy files, one after another, read on demand: memory does not grow with their number.
 
-    Nothing is mapped, for a mapped page that was read counts as the process's memory.
+    The files are not mapped, because mapped pages that were read count as memory of the process.
     """
 
     def __init__(self, paths: list[Path], mean: np.ndarray | None = None, directions: np.ndarray | None = None) -> None:
-        """Take the rows of files of the same dtype and width.
+        """Open files of the same dtype and width.
 
         Args:
             paths: npy files, ``[rows, width]``, written row by row.
-            mean: is subtracted, ``[width]``.
-            directions: what is left is projected on these columns, ``[width, dimensions]``.
+            mean: subtracted from each row, ``[width]``.
+            directions: columns to project the rows on after that, ``[width, dimensions]``.
         """
         self.paths = paths
         self.mean = None if mean is None else mean.astype(np.float32)
@@ -137,13 +141,13 @@ class RowsOnDisk:
         self.shape = (int(self.starts[-1]), self.width if directions is None else directions.shape[1])
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return self.shape[0]
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Some rows in the order asked for, ``[len(rows), dimensions]``; float32 where a mean is taken off."""
-        found = np.empty((len(rows), self.width), self.dtype)
-        stride = found.itemsize * self.width
+        """Some rows in the given order, ``[len(rows), dimensions]``; float32 if a mean is subtracted."""
+        values = np.empty((len(rows), self.width), self.dtype)
+        stride = values.itemsize * self.width
         order = np.argsort(rows, kind="stable")
         ends = rows[order].searchsorted(self.starts)
         for part, path in enumerate(self.paths):
@@ -152,8 +156,10 @@ class RowsOnDisk:
                 where = (self.offsets[part] + stride * (rows[places] - self.starts[part])).tolist()
                 with path.open("rb", buffering=0) as file:
                     for place, position in zip(places.tolist(), where, strict=True):
-                        if os.preadv(file.fileno(), [found[place]], position) != stride:
-                            raise InputError(f"{path}: expected {stride} bytes at {position}, found its end")
+                        if os.preadv(file.fileno(), [values[place]], position) != stride:
+                            raise InputError(
+                                f"{path}: expected {stride} bytes at {position}, found the end of the file"
+                            )
         if self.mean is not None:
-            found = found.astype(np.float32) - self.mean
-        return found if self.directions is None else found @ self.directions
+            values = values.astype(np.float32) - self.mean
+        return values if self.directions is None else values @ self.directions

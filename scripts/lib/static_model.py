@@ -13,7 +13,7 @@ from lib.job.files import check_hashes, replacing, write_hashes
 
 SENTENCES_AT_ONCE = 10_000
 
-# how a model was made
+# reports on how a model was made
 REPORTS = ["training.json", "derivation.json", "quantization.json"]
 
 
@@ -21,13 +21,13 @@ def load_static_model(folder: Path) -> StaticModel:
     """Load a static model: a model2vec folder, or the weights and tokenizer that the wordllama package ships.
 
     Raises:
-        InputError: the folder holds neither, a file in it is not as it was made, or a vector is not finite.
+        InputError: the folder holds neither, a file in it has changed since it was written, or a vector is not finite.
     """
     check_hashes(Path(folder), required=False)
     model = read_static_model(Path(folder))
     bad = np.flatnonzero(~np.isfinite(model.embedding).all(axis=1))
     if len(bad):
-        raise InputError(f"model {folder}: row {bad[0]}: expected a finite vector, found another")
+        raise InputError(f"model {folder}: row {bad[0]}: expected a finite vector, found NaN or infinity")
     return model
 
 
@@ -35,7 +35,7 @@ def load_stage(folder: Path) -> StaticModel:
     """Load a static model that this pipeline made.
 
     Raises:
-        InputError: a file in it is not as it was made.
+        InputError: a file in it has changed since it was written.
     """
     check_hashes(Path(folder))
     return load_static_model(folder)
@@ -61,10 +61,10 @@ def read_static_model(folder: Path) -> StaticModel:
 def without_unknown(model: StaticModel) -> tuple[np.ndarray, np.ndarray | None]:
     """A model's vectors and weights, zero for the unknown and the padding token.
 
-    model2vec leaves unknown tokens out of a mean; other libraries add their vectors.
+    model2vec ignores unknown tokens in a mean; other libraries include their vectors.
 
     Returns:
-        ``[rows of its table, dimensions]``, and ``[tokens]`` or None, as the model has them.
+        ``[rows of the table, dimensions]``, and ``[tokens]`` or, without weights, None.
     """
     padding = model.tokenizer.padding
     ids = [model.unk_token_id, padding["pad_id"] if padding else None]
@@ -79,7 +79,7 @@ def without_unknown(model: StaticModel) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def save_static_model(model: StaticModel, folder: Path) -> None:
-    """Write a model2vec folder, whole or not at all; the model card is the release's business."""
+    """Write a model2vec folder, completely or not at all, without a model card."""
     from model2vec.persistence import save_pretrained
 
     vectors, weights = without_unknown(model)
@@ -94,15 +94,15 @@ def save_static_model(model: StaticModel, folder: Path) -> None:
             create_model_card=False,
         )
         if not np.issubdtype(model.embedding.dtype, np.floating):
-            # it promises that sentence-transformers loads the folder, whose static embeddings are floating point
+            # modules.json is for sentence-transformers, which loads floating-point embeddings only
             (temporary / "modules.json").unlink()
-        # safetensors makes files that only their owner reads; a group shares its results
+        # safetensors writes files that only their owner can read; results may be shared by a group
         (temporary / "model.safetensors").chmod((temporary / "config.json").stat().st_mode)
         write_hashes(temporary)
 
 
 def with_vectors(model: StaticModel, vectors: np.ndarray, weights: np.ndarray | None = None) -> StaticModel:
-    """The same model with other vectors, of unit-length sentences.
+    """The same model with other vectors; its sentence embeddings have unit length.
 
     Args:
         model: what to change.
@@ -124,7 +124,7 @@ def tokenize(model: StaticModel, sentences: list[str]) -> tuple[np.ndarray, np.n
     """Token ids of all sentences, flat, int32; and where each sentence begins (one longer: the end), int64."""
     parts, lengths = [], [0]
     for start in range(0, len(sentences), SENTENCES_AT_ONCE):
-        ids = model.tokenize(sentences[start : start + SENTENCES_AT_ONCE])  # lists, of which all would take gigabytes
+        ids = model.tokenize(sentences[start : start + SENTENCES_AT_ONCE])  # lists: all at once would take gigabytes
         lengths += map(len, ids)
         parts.append(np.fromiter(chain.from_iterable(ids), dtype=np.int32))
     return np.concatenate(parts), np.cumsum(lengths)

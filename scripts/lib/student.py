@@ -13,14 +13,14 @@ ADAM = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "ep
 
 
 class Batch(NamedTuple):
-    """The token ids of some sentences, laid out for their mean and for its gradient; int64, but ``weights``.
+    """The token ids of some sentences, laid out for their mean and its gradient; int64 except ``weights``.
 
     tokens: the distinct tokens, ascending.
-    places: of each token of the sentences, one after another, its place in ``tokens``.
+    places: for each token of the sentences, one after another, its index in ``tokens``.
     offsets: where each sentence begins in ``places``, and the end.
     sentences: the sentence of each place, sorted by token.
     starts: where each distinct token begins in ``sentences``.
-    weights: of a sentence in its tokens' gradient, one over its length; float32.
+    weights: of each sentence in the gradient of its tokens, one over its length; float32.
     """
 
     tokens: Tensor
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
 
 def lay_out(tokens: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> Batch:
-    """Lay out some sentences, all of which have tokens, without a loop over them.
+    """Lay out some sentences, each with at least one token, without a loop.
 
     Args:
         tokens: flat token ids of all sentences.
@@ -53,17 +53,17 @@ def lay_out(tokens: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> Batch:
 
 
 class Table:
-    """A vector for each token. Adam as in PyTorch's SparseAdam: a row that a batch does not touch stays as it is."""
+    """A vector for each token, trained with Adam as in PyTorch's SparseAdam: only rows that a batch touches change."""
 
     def __init__(self, model: StaticModel, device: str) -> None:
-        """Begin with a model's vectors, which stay as they are."""
+        """Begin with a copy of a model's vectors."""
         self.steps = torch.zeros((), device=device)
         self.parameters = [torch.tensor(values, device=device) for values in self.values_of(model)]
         self.moments = [[torch.zeros_like(values) for _ in range(2)] for values in self.parameters]
 
     @staticmethod
     def values_of(model: StaticModel) -> list[np.ndarray]:
-        """What of the model is trained: its vectors, ``[tokens, dimensions]`` float32."""
+        """The trained parameters of a model: its vectors, ``[tokens, dimensions]`` float32."""
         return [model.embedding.astype(np.float32)]
 
     def vectors(self, tokens: Tensor) -> Tensor:
@@ -89,27 +89,27 @@ class Table:
 
     def learn(self, tokens: Tensor, gradient: Tensor, rate: float) -> None:
         """Learn from the gradient of distinct tokens' vectors, ``[tokens, dimensions]``."""
-        kept = [self.parameters[0], *self.moments[0]]
-        values, first, second = (each.index_select(0, tokens) for each in kept)
+        tables = [self.parameters[0], *self.moments[0]]
+        values, first, second = (each.index_select(0, tokens) for each in tables)
         adam([values], [gradient], [first], [second], [], [self.steps], fused=True, lr=rate, **ADAM)
-        for each, changed in zip(kept, (values, first, second), strict=True):
+        for each, changed in zip(tables, (values, first, second), strict=True):
             each.index_copy_(0, tokens, changed)
 
 
 class SharedTable(Table):
-    """Vectors that several tokens share, each token with a weight of its own; which has which vector is not learned.
+    """Vectors that several tokens share, and a weight for each token; the assignment of tokens to vectors is fixed.
 
-    Adam on all vectors and weights.
+    Adam updates all vectors and weights.
     """
 
     def __init__(self, model: StaticModel, device: str) -> None:
-        """Begin with a model's vectors and weights, which stay as they are."""
+        """Begin with a copy of a model's vectors and weights."""
         super().__init__(model, device)
         self.mapping = torch.tensor(model.token_mapping, dtype=torch.int64, device=device)
 
     @staticmethod
     def values_of(model: StaticModel) -> list[np.ndarray]:
-        """What of the model is trained: vectors, ``[vectors, dimensions]``, and weights, ``[tokens]``; float32."""
+        """The trained parameters of a model: vectors, ``[vectors, dimensions]``, and weights, ``[tokens]``; float32."""
         return [model.embedding.astype(np.float32), model.weights.astype(np.float32)]
 
     def vectors(self, tokens: Tensor) -> Tensor:

@@ -1,19 +1,22 @@
-"""Tables that the summary shows, and others too: a comparison, a model card, what is said of an unfinished run."""
+"""Tables that the summary shows, and other pages too: comparisons, model cards and the page of an unfinished run."""
 
 from collections.abc import Iterable
 
 from lib.differences import LEAST_TASKS
 from lib.results import CATEGORIES, fastest
 
-SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "One thread", "Ratio, one thread"]
-SPEED_HEADER += ["Long texts/s (threads)", "One, ms", "99 %, ms", "Load, s", "MB"]
-DIFFERENCES_HEADER = ["This", "Against", "Avg", "95 % interval", "Over tasks", "Stands", *CATEGORIES]
+SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
+SPEED_HEADER += ["Long texts/s (threads)", "Latency, median (ms)", "Latency, 99th percentile (ms)"]
+SPEED_HEADER += ["Load time (s)", "Memory (MB)"]
+DIFFERENCES_HEADER = ["Model", "Compared with", "Avg", "95 % interval", "95 % interval over tasks", "Significant"]
+DIFFERENCES_HEADER += CATEGORIES
 DIFFERENCES = (
-    "How much better the first is than the second: an int8 model, a stage or a baseline. A star: the 95 % interval of "
-    "a paired bootstrap over the items of these tasks (in classification, over mteb's ten training samples) is on one "
-    "side of zero. The difference of Avg stands, «yes», where its interval is on one side of zero also when the tasks "
-    "are drawn, as other tasks of the kind would be; «these tasks» says that it need not hold on others. A dash over "
-    f"tasks: a category of fewer than {LEAST_TASKS} tasks says too little of others of its kind."
+    "Differences in points (score × 100); a positive one means that the first model is better than the second. A "
+    "star marks a statistically significant difference: the 95 % interval of a paired bootstrap over the items of "
+    "these tasks (for classification, over mteb's ten training samples) excludes zero. The column Significant is about "
+    "the difference of Avg: «items» if it is significant over the items of these tasks, «items and tasks» if it also "
+    "is when the tasks of each category are resampled, as if others had been chosen, else «no». There is no interval "
+    f"over tasks if a category has fewer than {LEAST_TASKS} tasks, too few to represent other tasks of its kind."
 )
 
 
@@ -28,18 +31,20 @@ def interval_text(low: float | None, high: float | None) -> str:
 
 
 def difference_lines(rows: list[dict]) -> list[list[str]]:
-    """For each pair: the differences of the means, a star where one is more than chance, and whether Avg's stands."""
+    """For each pair: differences of the means, significant ones with a star; intervals and significance of Avg's."""
     pairs: dict[tuple, dict[str, dict]] = {}
     for row in rows:
         names = (f"{row['model']}, {row['stage']}", f"{row['against_model']}, {row['against_stage']}")
         pairs.setdefault(names, {})[row["of"]] = row
     lines = []
     for names, pair in pairs.items():
-        shown = {key: f"{row['difference']:+.2f}{'' if row['stands'] == 'no' else '*'}" for key, row in pair.items()}
+        shown = {
+            key: f"{row['difference']:+.2f}{'' if row['significant'] == 'no' else '*'}" for key, row in pair.items()
+        }
         avg = pair["Avg"]
         interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
         means = [shown.get(category, "–") for category in CATEGORIES]
-        lines.append([*names, shown["Avg"], interval, over_tasks, avg["stands"], *means])
+        lines.append([*names, shown["Avg"], interval, over_tasks, avg["significant"], *means])
     return lines
 
 
@@ -49,7 +54,7 @@ def rate_text(row: dict) -> str:
 
 
 def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[str]]:
-    """The lines below ``SPEED_HEADER``: what ``speed.json`` says of the models ``model/stage``, or of all of them."""
+    """The lines below ``SPEED_HEADER``, from ``speed.json``: of the given models ``model/stage``, or of all."""
     shown = list(dict.fromkeys([*speed["loading"], *speed["failed"]]) if names is None else names)
     measured = [name for name in shown if name not in speed["failed"]]
     best, long = fastest(speed["rows"]), fastest(speed["rows"], "long")
@@ -74,11 +79,11 @@ def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[st
 
 def speed_text(speed: dict) -> str:
     """How the numbers of ``speed_lines`` were measured."""
-    counts = " and with ".join(map(str, dict.fromkeys([1, speed["threads"]])))
+    counts = " and ".join(map(str, dict.fromkeys([1, speed["threads"]])))
     return (
-        f"Measured in turns, in one process, on {speed['processor']}: {speed['sentences']:,} sentences of the corpus, "
-        f"with {counts} thread(s). Each model is shown at its fastest number of threads (in parentheses), and with "
-        "one; the ratio beside it is to the slowest model of the table. Long texts are twenty sentences; with one "
-        "thread, the time that one sentence alone takes, half of the times and 99 % of them; the time to load; the "
-        "memory that the model takes beside Python and its libraries."
+        f"Measured on {speed['processor']} with {speed['sentences']:,} sentences of the corpus, using {counts} "
+        "thread(s); the models take turns in one process. Each model is shown at its fastest number of threads (in "
+        "parentheses) and with one thread; ratios are to the slowest model of the table. A long text is twenty "
+        "sentences. Latency is the time for a single sentence with one thread. Memory is what the model takes in "
+        "addition to Python and its libraries."
     )

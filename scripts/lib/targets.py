@@ -1,4 +1,4 @@
-"""What a student learns to reproduce: the embeddings of the teacher, or of the generation before it."""
+"""The targets of a student: the embeddings of the teacher, or of the previous generation."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from lib.static_model import SENTENCES_AT_ONCE
 def teacher_targets(
     folder: Path, sentences: Path, shards: int, count: int, dimensions: int | None = None
 ) -> RowsOnDisk:
-    """The teacher's embeddings, ``[rows of the shards, its dimensions]`` float32, less the first ``count``'s mean.
+    """The teacher's embeddings, ``[rows of the shards, its dimensions]`` float32, minus the first ``count`` rows' mean.
 
-    With ``dimensions`` they are reduced to as many principal components, those of the first ``count`` likewise.
+    With ``dimensions`` they are reduced to as many principal components of the first ``count`` rows.
     """
     paths = [shard_path(folder, i, "npy") for i in range(shards)]
     total, products, seen = np.zeros(0), np.zeros(0), 0
@@ -33,7 +33,7 @@ def teacher_targets(
 
 
 def previous_targets(model: StaticModel, sentences: list[str], path: Path) -> RowsOnDisk:
-    """The embeddings of a static model, ``[sentences, dimensions]`` float32, by way of a file."""
+    """The embeddings of a static model, ``[sentences, dimensions]`` float32, written to a file."""
     shape = (len(sentences), model.dim)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})

@@ -1,4 +1,4 @@
-"""A task's data on disk: one Arrow file, whose batches say which subset and split they are of; mapped, not read."""
+"""A task's data on disk: one mapped Arrow file; the metadata of its batches name their subset and split."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ Splits = dict[tuple[str, str], pyarrow.Table]
 
 
 def write_splits(path: Path, splits: Iterable[tuple[str, str, Iterable[pyarrow.Table]]], columns: list[str]) -> None:
-    """Write the columns of all splits, given as subset, split and tables, whole or not at all."""
+    """Write the columns of all splits, given as subset, split and tables, completely or not at all."""
     schema, writer = None, None
     with replacing(path) as temporary, pyarrow.OSFile(str(temporary), "wb") as file:
         for subset, split, tables in splits:
@@ -43,6 +43,6 @@ def read_splits(path: Path) -> Splits:
             batches.setdefault((names["subset"].decode(), names["split"].decode()), []).append(batch)
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: expected a task's data, found {first_line(error)}; delete it to make it anew"
+            f"{path}: expected a task's data, found {first_line(error)}; delete it to make it again"
         ) from error
     return {key: pyarrow.Table.from_batches(found) for key, found in batches.items()}

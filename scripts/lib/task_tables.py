@@ -24,12 +24,13 @@ SPLITS = {
 
 
 def table_paths(source: Path) -> dict[Path, str | None]:
-    """The tables of a source, each with the split that its name says; none where there is but one.
+    """The tables of a source, each with the split in its name, or None for a single table.
 
-    Splits are found in the names of files and their folders by the words that the library datasets takes.
+    The split is a word in the name of the file or its folders, one of those that the library datasets uses.
 
     Raises:
-        InputError: there is no table; or a file's name says no split of several tables, two, or one that has no table.
+        InputError: there is no table; or the name of one of several tables has no split or two; or a file of a split
+            is not a table.
     """
     files = {}
     for path in [source] if source.is_file() else visible_files(source):
@@ -41,14 +42,16 @@ def table_paths(source: Path) -> dict[Path, str | None]:
     named = {split for path in tables for split in files[path]}
     for path, splits in files.items():
         if path not in tables and named and not named.issuperset(splits):
-            raise InputError(f"{path}: expected a file ending in {', '.join(READERS)}, for its name says {splits[0]}")
+            raise InputError(
+                f"{path}: expected a file ending in {', '.join(READERS)}, because its name says {splits[0]}"
+            )
         if path in tables and len(tables) > 1 and len(splits) != 1:
             raise InputError(f"{path}: expected one of {list(SPLITS)} in the names of several tables, found {splits}")
     return {path: files[path][0] if len(tables) > 1 else None for path in tables}
 
 
 def parquet_rows(path: Path) -> Iterator[dict]:
-    """Rows of a parquet file, the first without the others."""
+    """Rows of a parquet file; the first is read on its own."""
     frame = polars.scan_parquet(path)
     for part in (frame.head(1), frame.slice(1)):
         for rows in part.collect().iter_slices():
@@ -91,7 +94,7 @@ def rows_of(path: Path) -> Iterator[dict]:
 
 
 def check_columns(source: Path, task_type: str) -> None:
-    """Check that tables have a task's columns, by their heads alone.
+    """Check that tables have a task's columns, by their first rows.
 
     Raises:
         InputError: one is damaged or empty, or a column is missing.

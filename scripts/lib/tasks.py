@@ -1,4 +1,4 @@
-"""mteb tasks, MTEB's own and custom ones, and their data on disk."""
+"""Tasks, MTEB's and custom ones, and their data on disk."""
 
 import copy
 import zlib
@@ -26,10 +26,10 @@ TYPES = {
 
 
 class ListDataset(Dataset):
-    """A data set whose columns are plain lists, and no other column is read for one.
+    """A data set whose columns are plain lists, each read without the others.
 
-    mteb 2.26 and scikit-learn go through a column item by item, and datasets 5 answers each item with a slice of a
-    table: most of an evaluation's time. The scores are the same.
+    mteb 2.26 and scikit-learn read a column item by item, and datasets 5 slices a table for each item, which took most
+    of the time of an evaluation. The scores are the same.
     """
 
     def __getitem__(self, key: Any) -> Any:
@@ -42,7 +42,7 @@ def wanted_splits(task: AbsTask) -> list[str]:
 
 
 def unpacked(rows: Dataset) -> Dataset:
-    """Some pair classifications of mteb hold all pairs in the lists of a single row: a row for each."""
+    """One row per pair; some pair classifications of mteb hold all pairs as lists in a single row."""
     packed = len(rows) == 1 and all(isinstance(value, list) for value in rows[0].values())
     return Dataset.from_dict(rows[0]) if packed else rows
 
@@ -54,10 +54,10 @@ def halves(rows: Dataset) -> dict[str, Dataset]:
 
 
 def development_splits(task: AbsTask, splits: DatasetDict) -> dict[str, Dataset]:
-    """What stands in for a task's splits where a recipe is chosen: nothing of its test split.
+    """The splits of a development task, used to choose training settings; none of its test split.
 
-    A validation split is scored where there is one; else half of a classification's training split, the other half
-    being the classifier's.
+    The validation split is scored if there is one, else half of a classification's training split; the other half then
+    trains the classifier.
 
     Raises:
         InputError: the task has neither.
@@ -71,19 +71,19 @@ def development_splits(task: AbsTask, splits: DatasetDict) -> dict[str, Dataset]
 
 
 def write_data(task: AbsTask, path: Path) -> None:
-    """Write what a loaded task scores, with the columns that all its splits have.
+    """Write the splits of a loaded task that scoring needs, with the columns that they have in common.
 
     Raises:
-        InputError: a development task's data have no validation split.
+        InputError: the data of a development task have no validation split.
     """
     subsets = {"default": task.dataset} if isinstance(task.dataset, DatasetDict) else task.dataset
     splits = {}
     for subset in task.hf_subsets:
         if task.metadata.name.endswith(DEVELOPMENT):
-            found = development_splits(task, subsets[subset])
+            scored = development_splits(task, subsets[subset])
         else:
-            found = {split: subsets[subset][split] for split in wanted_splits(task)}
-        splits |= {(subset, split): unpacked(rows) for split, rows in found.items()}
+            scored = {split: subsets[subset][split] for split in wanted_splits(task)}
+        splits |= {(subset, split): unpacked(rows) for split, rows in scored.items()}
     columns = [
         name for name in next(iter(splits.values())).column_names if all(name in s.features for s in splits.values())
     ]
@@ -108,15 +108,15 @@ def read_data(path: Path) -> dict[str, DatasetDict]:
 
 
 def mteb_task(name: str) -> AbsTask:
-    """One of mteb's tasks: as MTEB(eng, v1) scores it where it is of that benchmark, else its English test split.
+    """One of mteb's tasks, as MTEB(eng, v1) scores it if it is in that benchmark, else its English test split.
 
-    A name that ends in ``-dev`` gives the same task for a development split, which ``write_data`` makes.
+    A name that ends in ``-dev`` gives the same task for its development split, which ``write_data`` makes.
 
     Raises:
-        InputError: mteb has no such task, or it is of a type that this pipeline does not average.
+        InputError: mteb has no such task, or its type is not supported.
     """
     if name.endswith(DEVELOPMENT):
-        task = copy.copy(mteb_task(name.removesuffix(DEVELOPMENT)))  # mteb's own keeps its name
+        task = copy.copy(mteb_task(name.removesuffix(DEVELOPMENT)))  # mteb's own task keeps its name
         task.metadata = task.metadata.model_copy(update={"name": name})
         return task
     for task in mteb.get_benchmark(BENCHMARK).tasks:
@@ -134,13 +134,13 @@ def mteb_task(name: str) -> AbsTask:
     if task.metadata.main_score != TYPES[task.metadata.type][1]:
         raise InputError(
             f"evaluation.tasks: {name!r} is scored by {task.metadata.main_score}, expected "
-            f"{TYPES[task.metadata.type][1]}, as the other tasks of its type"
+            f"{TYPES[task.metadata.type][1]}, like the other tasks of its type"
         )
     return task
 
 
 def custom_task(name: str, task_type: str, revision: str) -> AbsTask:
-    """A task of the user's own, scored by mteb's own class; its revision says which data it was."""
+    """A custom task, scored by mteb's class for its type; its revision identifies the data."""
     base, main_score = TYPES[task_type]
     metadata = TaskMetadata(
         name=name,
@@ -156,7 +156,7 @@ def custom_task(name: str, task_type: str, revision: str) -> AbsTask:
 
 
 def load_task(name: str, path: Path, custom_type: str | None) -> AbsTask:
-    """A task with its data from a file; nothing is asked of the hub."""
+    """A task with its data from a file, without a request to the hub."""
     task = custom_task(name, custom_type, sha256(path)) if custom_type else mteb_task(name)
     data = read_data(path)
     task.dataset = data["default"] if list(data) == ["default"] else data

@@ -16,10 +16,13 @@ from lib.precision import has_fast_bfloat16
 from lib.transformer import load_transformer, positions_of
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
-SENTENCES_AT_ONCE = 32768  # are sorted by length together, while the next ones are tokenized
-EVEN = 0.125  # of a batch, from which on it holds sentences of one length alone
-OUT_OF_MEMORY = "can't allocate memory", "could not create a primitive"  # as PyTorch says it on the CPU, and oneDNN
-LEAST_COSINE = 0.99  # of the vectors of one text that is padded in another way, in bfloat16 too
+SENTENCES_AT_ONCE = 32768  # sorted by length together, while the next ones are tokenized
+EVEN = 0.125  # share of a full batch from which on sentences of one length are a batch of their own
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "could not create a primitive",
+)  # the messages of PyTorch on the CPU and of oneDNN
+LEAST_COSINE = 0.99  # between vectors of the same text with different padding, also in bfloat16
 POOLINGS = ["mean", "mean-with-special", "cls", "last"]
 
 
@@ -35,18 +38,18 @@ class Teacher:
     """A transformer with its tokenizer on a device."""
 
     def __init__(self, folder: Path, max_length: int, pooling: str, device: str, prompt: str = "") -> None:
-        """Load the weights, as bfloat16 where the hardware has it, and try them.
+        """Load the weights, in bfloat16 if the hardware supports it, and test them.
 
         Args:
             folder: a transformers folder with ``model.safetensors``.
-            max_length: tokens of a sentence, special ones included, that are read; the rest is cut off.
-            pooling: ``mean`` of the tokens without the special ones, ``mean-with-special``, ``cls`` or ``last``.
+            max_length: tokens of a sentence, including special ones, after which it is truncated.
+            pooling: ``mean`` of all but the special tokens, ``mean-with-special``, ``cls`` or ``last``.
             device: ``cpu`` or ``cuda``.
-            prompt: is put before each sentence; its tokens are averaged too, as sentence-transformers does.
+            prompt: text before each sentence; its tokens are averaged too, as in sentence-transformers.
 
         Raises:
-            InputError: the folder is no transformer with all of its weights, reads fewer tokens, or gives a vector
-                that is not finite or not of its hidden size.
+            InputError: the folder is not a transformer with all of its weights, it reads fewer tokens, or a vector
+                is not finite or not of its hidden size.
         """
         dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
         self.model, self.tokenizer = load_transformer(folder, dtype)
@@ -65,10 +68,10 @@ class Teacher:
         self.check(folder)
 
     def check(self, folder: Path) -> None:
-        """Embed a short text alone and beside a longer one, and a text as long as can be.
+        """Embed a short text alone and with a longer one in a batch, and a text of the maximum length.
 
         Raises:
-            InputError: it fails, gives other than finite vectors of the hidden size, or padding changes a vector.
+            InputError: it fails, a vector is not finite or not of the hidden size, or padding changes a vector.
         """
         texts = ["a sentence", "a sentence of a few more words", "word " * self.max_length]
         vectors = np.zeros((len(texts), self.hidden_size), np.float32)
@@ -85,18 +88,18 @@ class Teacher:
             ) from error
         if not np.isfinite(vectors).all():
             raise InputError(
-                f"teacher {folder}: expected {self.hidden_size} finite numbers as a text's embedding, "
+                f"teacher {folder}: expected {self.hidden_size} finite numbers in an embedding, "
                 f"found {np.isfinite(vectors[0]).sum()} of {self.hidden_size}"
             )
         cosine = alone[0] @ vectors[0] / np.maximum(np.linalg.norm(alone[0]) * np.linalg.norm(vectors[0]), 1e-12)
         if vectors[0].any() and cosine < LEAST_COSINE:
             raise InputError(
-                f"teacher {folder}: expected the same vector of a text alone and beside a longer one, "
-                f"found a cosine of {cosine:.3f}: it reads the padding"
+                f"teacher {folder}: expected the same vector for a text alone and in a batch with a longer one, "
+                f"found a cosine of {cosine:.3f}: the padding is not masked"
             )
 
     def tokenize(self, sentences: list[str]) -> Tokens:
-        """Tokenize sentences on all cores, without Python's lock but for the last step."""
+        """Tokenize sentences on all cores; only the last step holds Python's lock."""
         encodings = self.tokenizer.backend_tokenizer.encode_batch_fast([self.prompt + text for text in sentences])
         offsets = np.cumsum([0, *map(len, encodings)])
         ids = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int32, offsets[-1])
@@ -104,19 +107,19 @@ class Teacher:
         return Tokens(ids, special, offsets)
 
     def embed(self, sentences: list[str], done: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Embed sentences, those of like length together, the longest first.
+        """Embed sentences in batches of similar length, the longest first.
 
-        Sorting by length, so that batches hold little padding, is sentence-transformers' method. The next sentences are
-        tokenized, and the last batch is copied from the device, while the device works on a batch. One that does not
-        fit into the device's memory is tried again at half the size, and so are all after it.
+        Sorting by length, so that batches hold little padding, is sentence-transformers' method. While the device works
+        on a batch, the next sentences are tokenized and the last batch is copied from the device. If a batch does not
+        fit into the device's memory, it and all later ones get half the size.
 
         Args:
             sentences: the texts.
-            done: sentences to leave out, bool; those of whole batches, or the others are batched in another way.
+            done: sentences to leave out, bool; complete batches only, otherwise the rest is batched differently.
 
         Yields:
             Rows of ``sentences``, and ``[len(rows), hidden_size]`` float32, their pooled last hidden states; zeros
-            where a sentence has no tokens to average.
+            for a sentence without tokens to average.
 
         Raises:
             InputError: a sentence does not fit into the device's memory.
@@ -136,7 +139,7 @@ class Teacher:
                 yield empty, np.zeros((len(empty), self.hidden_size), np.float32)
             order = order[lengths[order] > 0]
             lengths = lengths[order]
-            # all at once, for each copy to a GPU waits until it is idle
+            # all at once, because each copy to a GPU waits until it is idle
             there = [
                 torch.from_numpy(values).to(self.device) for values in (*tokens[:2], tokens.offsets[order], lengths)
             ]
@@ -153,7 +156,7 @@ class Teacher:
                     ):
                         raise
                     failure = first_line(error)
-                if failure:  # here, for an exception that is handled keeps the memory
+                if failure:  # outside the handler, in which the exception would keep the memory in use
                     self.halve(last - first, int(lengths[first]), start + order[first], failure)
                     continue
                 if copied is not None:
@@ -164,10 +167,10 @@ class Teacher:
             yield copied[0], copied[1]()
 
     def batch_end(self, lengths: np.ndarray, first: int) -> int:
-        """Where a batch ends that begins at ``first``.
+        """The end of the batch that begins at ``first``.
 
-        Sentences of one length are a batch of their own where they are many: without padding no mask, and without that
-        the fastest kernels.
+        If many sentences have the same length, they are a batch of their own: without padding there is no mask, and
+        without a mask the fastest kernels are used.
 
         Args:
             lengths: sentences' tokens, the largest first.
@@ -179,20 +182,23 @@ class Teacher:
         return even if (even - first) * longest >= EVEN * self.tokens_per_batch else min(full, len(lengths))
 
     def halve(self, sentences: int, tokens: int, row: int, failure: str) -> None:
-        """Take half as many tokens in a batch from now on.
+        """Halve the number of tokens in a batch from now on.
 
         Raises:
             InputError: a batch of one sentence was too large.
         """
         if sentences == 1:
             raise InputError(
-                f"row {row}: its {tokens} tokens do not fit into the memory of the {self.device}, "
+                f"row {row}: its {tokens} tokens do not fit into the {self.device}'s memory, "
                 f"expected a smaller teacher.max_length: {failure}"
             )
         self.tokens_per_batch = sentences * tokens // 2
         if self.device == "cuda":
             torch.cuda.empty_cache()
-        say(f"teacher: out of memory with {sentences * tokens:,} tokens in a batch; on with {self.tokens_per_batch:,}")
+        say(
+            f"teacher: out of memory with {sentences * tokens:,} tokens in a batch; "
+            f"continuing with {self.tokens_per_batch:,}"
+        )
 
     @torch.inference_mode()
     def pooled(self, ids: Tensor, special: Tensor, starts: Tensor, lengths: Tensor, longest: int, even: bool) -> Tensor:
@@ -223,7 +229,7 @@ class Teacher:
 
 
 def to_host(values: Tensor) -> Callable[[], np.ndarray]:
-    """Begin to copy values from the device; a function that waits for the copy and gives it as an array."""
+    """Start to copy values from the device; return a function that waits for the copy and returns the array."""
     if values.device.type == "cpu":
         return values.numpy
     copy = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)

@@ -1,4 +1,4 @@
-"""Transformers on disk, loaded whole or refused."""
+"""Transformers on disk, loaded with all of their weights or refused."""
 
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ logging.disable_progress_bar()
 def load_transformer(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load a transformer and its tokenizer, with the attention that transformers chooses for the architecture.
 
-    Of T5 and its like, an encoder and a decoder, the encoder.
+    Of an encoder-decoder such as T5, only the encoder is loaded.
 
     Raises:
-        InputError: the folder holds no transformer with safetensors weights and a tokenizer, or not all of its weights.
+        InputError: the folder holds no transformer with safetensors weights and a tokenizer, or weights are missing.
     """
     check_folder(folder)
     try:
@@ -42,11 +42,11 @@ def load_transformer(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel,
         raise InputError(f"transformer {folder}: cannot be loaded: {first_line(error)}") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise InputError(
-            f"transformer {folder}: expected a tokenizer of the library tokenizers, found {kind(tokenizer)}"
+            f"transformer {folder}: expected a fast tokenizer (library tokenizers), found {kind(tokenizer)}"
         )
     tokens, rows = len(tokenizer), model.get_input_embeddings().num_embeddings
     if tokens > rows:
-        raise InputError(f"transformer {folder}: expected an embedding of each of {tokens} tokens, found {rows}")
+        raise InputError(f"transformer {folder}: expected an embedding for each of {tokens} tokens, found {rows}")
     return model, tokenizer
 
 
@@ -56,10 +56,10 @@ def kind(thing: object) -> str:
 
 
 def load_whole(model_class: Any, folder: Path, **settings: Any) -> PreTrainedModel:
-    """Load a transformer whose weights are all in the folder; the pooler's, which nothing here reads, may be missing.
+    """Load a transformer, all of whose weights must be in the folder, except the pooler's, which is not used.
 
-    Weights that are missing or of another shape transformers draws at random, anew in each process. Those that the
-    model has no place for are the head of a training task, which is left out, or a sign that it is the wrong model.
+    transformers would initialize weights that are missing or of another shape at random. Weights without a place in the
+    model belong to the head of a training task, which is left out, or show that it is the wrong model.
 
     Args:
         model_class: one of transformers' classes.
@@ -72,7 +72,7 @@ def load_whole(model_class: Any, folder: Path, **settings: Any) -> PreTrainedMod
     model, info = model_class.from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **settings
     )
-    constants = [name for name, _ in model.named_buffers()]  # which older checkpoints hold too: the positions' numbers
+    constants = [name for name, _ in model.named_buffers()]  # older checkpoints hold buffers too, such as position ids
     unexpected = {key for key in info["unexpected_keys"] if not any(f".{key}".endswith(f".{c}") for c in constants)}
     if unexpected:
         unexpected -= names_with_head(model)
@@ -92,7 +92,7 @@ def load_whole(model_class: Any, folder: Path, **settings: Any) -> PreTrainedMod
 
 
 def names_with_head(model: PreTrainedModel) -> set[str]:
-    """The weights of a model as it was trained: of the class that its config names, and of its kind's pretraining."""
+    """The weights of a model with its training head: of the class in its config, and of its pretraining class."""
     config = model.config
     classes = [getattr(transformers, name, None) for name in config.architectures or []]
     classes.append(MODEL_FOR_PRETRAINING_MAPPING.get(type(config), None))
@@ -104,12 +104,12 @@ def names_with_head(model: PreTrainedModel) -> set[str]:
 
 
 def positions_of(model: PreTrainedModel) -> int | None:
-    """Tokens of the longest text that a model has positions for; none where they are relative.
+    """The largest number of tokens that a model has positions for; None if positions are relative.
 
-    RoBERTa and its like count from behind the padding token's number, and so have fewer than there are rows.
+    RoBERTa and similar models number positions from after the padding token's id, so they have fewer than rows.
     """
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     if isinstance(table, torch.nn.Embedding):
         return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
     positions = getattr(model.config, "max_position_embeddings", None)
-    return positions if positions and positions > 0 else None  # XLNet says -1
+    return positions if positions and positions > 0 else None  # it is -1 for XLNet

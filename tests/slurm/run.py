@@ -29,7 +29,7 @@ SITE = [
     "--slurm-init-seconds-before-status-checks",
     "3",
 ]
-GPU_RULES = {"embed", "distill", "pretrained"}
+GPU_RULES = {"embed", "distill", "pretrain"}
 TOO_LITTLE = 250  # MB: less than importing PyTorch takes
 
 
@@ -101,7 +101,7 @@ def main() -> None:
         with (folder / "slurm.log").open("w") as log:
             run = subprocess.Popen(**slurm_command(checkout, config, shims, *targets), stdout=log, stderr=log)
             training = wait_for(
-                lambda: next((j for j in jobs() if j["rule"] == "pretrained" and j["JobState"] == "RUNNING"), None),
+                lambda: next((j for j in jobs() if j["rule"] == "pretrain" and j["JobState"] == "RUNNING"), None),
                 400,
                 f"a training; see {log.name}",
             )
@@ -116,10 +116,10 @@ def main() -> None:
         assert all(before[1] <= after[0] for before, after in pairwise(gpu_jobs)), gpu_jobs
         visible = dict(line.rsplit(" ", 1) for line in seen.read_text(encoding="utf-8").splitlines())
         assert visible["embed.py"] == visible["distill.py"] == visible["train.py"] == "0", visible
-        assert visible["sentences.py"] == "none", visible
+        assert visible["sample_sentences.py"] == "none", visible
         distillations = [(j["JobState"], j["MinMemoryNode"]) for j in ran if j["rule"] == "distill"]
         assert len(distillations) >= 2 and distillations[-1][0] == "COMPLETED", distillations
-        trainings = [j["JobState"] for j in ran if j["rule"] == "pretrained"]
+        trainings = [j["JobState"] for j in ran if j["rule"] == "pretrain"]
         assert "CANCELLED" in trainings and trainings[-1] == "COMPLETED", trainings
         assert tree(checkout) == tree(local)
 

@@ -13,7 +13,7 @@ from lib.task_data import write_splits
 
 
 def write_shard(path: Path, sentences: list[str]) -> Path:
-    """Write a sentence shard as ``sentences.py`` does, and its hash into the manifest beside its folder."""
+    """Write a sentence shard as ``sample_sentences.py`` does, and its hash into the manifest beside its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     polars.DataFrame({"text": sentences}).write_parquet(path)
     hashes = {shard.name: sha256(shard) for shard in path.parent.glob("*.parquet")}

@@ -135,6 +135,18 @@ def test_a_mistake_in_yaml_is_named_by_file_and_line(tmp_path, content, line):
         read_config(tmp_path / "mine.yaml")
 
 
+def test_json_is_read_with_tabs_and_a_mistake_in_it_named(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text('{\n\t"run": "mine",\n\t"models": {\n\t\t"a": {"dimensions": 8}\n\t}\n}\n', encoding="utf-8")
+    assert read_config(path) == {"run": "mine", "models": {"a": {"dimensions": 8}}}
+    path.write_text('{"run": "mine",\n"about" 1}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.json, line 2: "):
+        read_config(path)
+    path.write_text('{"corpus": {"seed": 1, "seed": 2}}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.json: .*seed"):
+        read_config(path)
+
+
 @pytest.mark.parametrize("content", ["", "- a\n", "text\n"])
 def test_a_config_without_keys_is_named(tmp_path, content):
     (tmp_path / "mine.yaml").write_text(content)
@@ -149,7 +161,8 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ("models.small.released", "born-again-2", r"^models\.small\.released: 'born-again-2'.*born-again-1"),
         ("teacher.source", "hub:a/b@main", r"^teacher\.source: .*'hub:a/b@main'"),
         ("teacher.source", "path:nowhere", r"^teacher\.source: .*nowhere"),
-        ("corpus.source", "path:/dev/zero", r"^corpus\.source.*/dev/zero"),
+        ("corpus.source", "path:/dev/zero", r"^corpus\.source: .*/dev/zero"),
+        ("corpus.source", ["path:.", "path:/dev/zero"], r"^corpus\.source\[1\]: .*/dev/zero"),
         ("corpus.min_words", 70, r"^corpus\.min_words: .*corpus\.max_words"),
         ("evaluation.tasks", ["STS12", "Topic"], r"^evaluation\.tasks: 'Topic'.*Topics"),
         ("models.small.sentences", 34, r"^models\.small: .*32.*31.*34"),
@@ -161,7 +174,7 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ("models.b", {"from": "small", "dimensions": 16}, r"^models\.b\.dimensions: 16.*16.*small"),
         ("teacher.max_length", 65, r"^teacher\.max_length: 65.*64"),
         ("corpus.language", "xx", r"^corpus\.language: 'xx'"),
-        ("corpus.source", "path:{x}", r"^corpus\.source.*\{x\}"),
+        ("corpus.source", "path:{x}", r"^corpus\.source: .*\{x\}"),
         ("evaluation.custom_tasks.Pairs.type", "PairClassification", r"^evaluation\.custom_tasks\.Pairs: "),
         ("evaluation.custom_tasks.Topics.type", "STS", r"score.*'text', 'label', 'split'"),
     ],

@@ -19,14 +19,14 @@ def model_folder(teacher_folder, tmp_path_factory):
     return distilled(teacher_folder, tmp_path_factory.mktemp("model") / "distilled")
 
 
-RECIPE = {"loss": "similarity", "temperature": 0.1, "similarity-weight": 1, "batch-size": 32, "seed": 0}
-RECIPE |= {"learning-rate": 0.01, "epochs": 3, "patience": 3}
+SETTINGS = {"loss": "similarity", "temperature": 0.1, "similarity-weight": 1, "batch-size": 32, "seed": 0}
+SETTINGS |= {"learning-rate": 0.01, "epochs": 3, "patience": 3}
 
 
 def run(model_folder, sentences, output, *arguments):
     shard = write_shard(output.parent / "sentences" / "00000.parquet", sentences)
     command = ["--model", model_folder, "--sentences", shard.parent, "--count", len(sentences), "--output", output]
-    command += [part for option, value in RECIPE.items() for part in (f"--{option}", value)]
+    command += [part for option, value in SETTINGS.items() for part in (f"--{option}", value)]
     derive.main([str(part) for part in [*command, *arguments]])
     return load_static_model(output), json.loads((output / "derivation.json").read_text(encoding="utf-8"))
 
@@ -87,7 +87,7 @@ def test_shared_vectors_are_trained_on_the_teachers_targets(model_folder, senten
     losses = [point["validation_loss"] for point in report["training"]["curve"]]
     assert min(losses) < 0.9 * losses[0]
     assert (model.token_mapping == plain.token_mapping).all()
-    assert report["training"]["recipe"]["epochs"] == 8
+    assert report["training"]["settings"]["epochs"] == 8
 
 
 def test_both_and_int8_of_them(model_folder, sentences, tmp_path):
@@ -113,7 +113,7 @@ def test_the_same_inputs_give_the_same_bytes(model_folder, sentences, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--dimensions", 16, "dimensions: 16 .*16"),
+        ("--dimensions", 16, "dimensions: 16, .*16"),
         ("--clusters", 100000, "clusters: 100000"),
     ],
 )

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader
 
-import compare
+import compare_runs
 import evaluate
 import prepare_task
 from lib import embedder
@@ -166,7 +166,9 @@ def test_a_table_that_differs_in_one_label_is_other_data(model_folder, tmp_path)
         found = read_results([resampled / "Mine.json"], {"Mine": "Classification"})
         write_json(folder / "summary.json", {"rows": found, "settings": {"evaluation_seed": 42}})
         (folder / "config.yaml").write_text(f"run: {name}\n")
-        compare.main(["--before", str(tmp_path / "before"), "--after", str(folder), "--output", str(folder / "it.md")])
+        compare_runs.main(
+            ["--before", str(tmp_path / "before"), "--after", str(folder), "--output", str(folder / "it.md")]
+        )
     told = [line for line in (tmp_path / "again" / "it.md").read_text(encoding="utf-8").splitlines() if "Mine" in line]
     assert told and "revision" not in told[0]
     assert "of another revision: Mine" in (tmp_path / "edited" / "it.md").read_text(encoding="utf-8")

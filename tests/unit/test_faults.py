@@ -12,10 +12,10 @@ import check_teacher
 import distill
 import embed
 import evaluate
+import measure_speed
 import prepare_task
 import quantize
-import sentences as sample
-import speed
+import sample_sentences as sample
 from lib.job.command import InputError
 from lib.job.files import sha256, write_hashes
 
@@ -46,7 +46,7 @@ def commands(teacher_folder, sentences, tmp_path):
         "sentences": (
             sample,
             ["--sources", json.dumps([f"path:{texts}"]), "--paths", texts, "--count", 200, "--shard-size", 100],
-            {"--shards": "corpus", "--manifest": "corpus/manifest.json"},
+            {"--sentences": "corpus", "--manifest": "corpus/manifest.json"},
         ),
         "embed": (
             embed,
@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_i
         (
             sample,
             "--sources [] --paths {folder} --count 20 --documents all --shard-size 20"
-            " --shards {output} --manifest {output}/manifest.json",
+            " --sentences {output} --manifest {output}/manifest.json",
         ),
         (prepare_task, "--name Mine --source {folder} --type STS --output {output}"),
         (check_teacher, "--teacher {folder} --max-length 64 --pooling mean --output {output}"),
@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_i
             "--model {folder} --name peer --revision baseline --seed 0 --tasks {shard} --cache {output}/cache"
             " --resampled {output}/resampled.parquet --output {output}",
         ),
-        (speed, "--models {folder} --names m/int8 --sentences {shard} --threads 1 --output {output}"),
+        (measure_speed, "--models {folder} --names m/int8 --sentences {shard} --threads 1 --output {output}"),
     ],
 )
 def test_a_download_or_stage_that_is_damaged_afterwards_is_named_by_what_reads_it(

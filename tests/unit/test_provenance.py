@@ -7,8 +7,8 @@ import pytest
 import yaml
 from rocrate.rocrate import ROCrate
 
-import run_crate
 import verify
+import write_run_crate
 from lib.job.command import InputError
 from lib.job.files import sha256
 
@@ -45,7 +45,7 @@ def folder(tmp_path):
         path.write_text(name)
     (folder / "config.yaml").write_text(HEADER + "# versions: mteb 2, torch 3\n" + yaml.safe_dump(CONFIG))
     (folder / "summary.json").write_text(json.dumps({"rows": [{"task": "STS12", "dataset_revision": "r12"}]}))
-    run_crate.main(["--run", str(folder)])
+    write_run_crate.main(["--run", str(folder)])
     return folder
 
 
@@ -53,7 +53,7 @@ def test_the_crate_names_every_file_and_what_the_run_was_made_of(folder):
     crate = ROCrate(folder)
     files = {entity.id: entity["sha256"] for entity in crate.data_entities}
     assert files == {name: sha256(folder / name) for name in [*FILES, "config.yaml", "summary.json"]}
-    assert crate.root_dataset["conformsTo"].id == run_crate.PROFILE
+    assert crate.root_dataset["conformsTo"].id == write_run_crate.PROFILE
     (action,) = crate.get_by_type("CreateAction")
     assert action["instrument"]["version"] == COMMIT
     assert action["instrument"]["softwareRequirements"] == ["mteb 2", "torch 3"]
@@ -83,7 +83,7 @@ def test_a_changed_byte_a_file_that_is_gone_and_one_too_many_are_named(folder, c
     with pytest.raises(InputError, match="3 file"):
         verify.main(["--run", str(folder)])
     assert capsys.readouterr().err.splitlines()[-3:] == [
-        f"{folder}/models/m/new.json: not there when the run was finished",
+        f"{folder}/models/m/new.json: added after the run",
         f"{folder}/summary.md: missing",
         f"{folder}/teacher/00000.npy: changed",
     ]

@@ -1,4 +1,4 @@
-"""The summary, the plots and the release made from results."""
+"""The summary, the plots and the release, written from results."""
 
 import csv
 import json
@@ -15,13 +15,13 @@ from model2vec import StaticModel
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
-import compare
-import differences
+import compare_runs
+import compare_stages
+import draw_plots
 import export_onnx
-import plots
 import quantize
-import release
-import summary
+import release_model
+import summarize
 from derive import cluster
 from lib.job.command import InputError
 from lib.results import fastest
@@ -52,7 +52,7 @@ SCORES = {
 }
 TYPES = {"SickA": "STS", "SickB": "STS", "Topics": "Classification", "Pairs": "PairClassification"}
 SETTINGS = {
-    "run": "made",
+    "run": "synthetic",
     "about": "About <this> run.",
     "baselines": ["other"],
     "custom_tasks": {name: {"type": kind, "description": f"what {name} is"} for name, kind in TYPES.items()},
@@ -93,12 +93,12 @@ def write_differences(root):
     pairs = [[["m", "int8"], ["m", "distilled"]], [["m", "int8"], ["other", "baseline"]]]
     command = ["--results", *paths, "--resampled", *resampled, "--custom", json.dumps(TYPES)]
     command += ["--pairs", json.dumps(pairs), "--seed", 3, "--output", root / "differences.csv"]
-    differences.main([str(part) for part in command])
+    compare_stages.main([str(part) for part in command])
     return root / "differences.csv"
 
 
 @pytest.fixture
-def made(tmp_path):
+def run_folder(tmp_path):
     """A folder with results and their summary."""
     weights = tmp_path / "models" / "m" / "int8" / "model.safetensors"
     weights.parent.mkdir(parents=True)
@@ -114,23 +114,23 @@ def made(tmp_path):
     command += ["--tasks", *tasks, "--differences", write_differences(tmp_path)]
     (tmp_path / "speed.json").write_text(json.dumps(SPEED))
     command += ["--settings", json.dumps(SETTINGS), "--speed", tmp_path / "speed.json"]
-    (tmp_path / "config.yaml").write_text("run: made\ntraining: {epochs: 3}\n")
+    (tmp_path / "config.yaml").write_text("run: synthetic\ntraining: {epochs: 3}\n")
     for kind in ["csv", "json", "markdown", "html"]:
         command += [f"--{kind}", tmp_path / f"summary.{kind}"]
-    summary.main([str(part) for part in command])
+    summarize.main([str(part) for part in command])
     return tmp_path
 
 
-def test_averages_are_means_of_category_means(made):
-    first, second, third = json.loads((made / "summary.json").read_text(encoding="utf-8"))["averages"]
+def test_averages_are_means_of_category_means(run_folder):
+    first, second, third = json.loads((run_folder / "summary.json").read_text(encoding="utf-8"))["averages"]
     assert (first["STS"], first["Classification"], first["PairClassification"]) == pytest.approx((60, 40, 90))
     assert first["Avg"] == pytest.approx((60 + 40 + 90) / 3)
     assert second["Avg"] == pytest.approx((70 + 50 + 80) / 3)
     assert third["Avg"] == pytest.approx((20 + 50 + 20) / 3)
 
 
-def test_every_number_is_a_result(made):
-    with (made / "summary.csv").open() as file:
+def test_every_number_is_a_result(run_folder):
+    with (run_folder / "summary.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert all(re.fullmatch(r"\d+\.\d{4}", row["score"]) for row in rows)
     found = {(row["model"], row["stage"], row["task"]): float(row["score"]) for row in rows}
@@ -139,25 +139,23 @@ def test_every_number_is_a_result(made):
     assert found == pytest.approx({(*key, task): 100 * v for key, s in SCORES.items() for task, v in s.items()})
 
 
-def test_markdown_shows_scores_sizes_and_the_reference(made):
-    text = (made / "summary.markdown").read_text(encoding="utf-8")
-    assert text.index("| m | ours, int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |") < text.index(
-        "| distilled |"
-    )
+def test_markdown_shows_scores_sizes_and_the_reference(run_folder):
+    text = (run_folder / "summary.markdown").read_text(encoding="utf-8")
+    assert text.index("| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |") < text.index("| distilled |")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |" in text
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 | 210 (1) |" in text
     assert "| other | Avg | MTEB's results | 31.00 | 30.00 | -1.00 |" in text
     assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | another | 61.50 | 66.67 | +5.17 |" in text
-    assert "int8 is the released stage, quantized: distilled of m." in text
+    assert "int8 is the quantized released stage: distilled of m." in text
     assert "| m | int8 | 31,234 (2) | 148.5 | 15,617 | 74.2 | 1,500 (2) | 0.50 | 0.75 | 0.25 | 31 |" in text
     assert "| absent | STS | a card | 70.00 | not run | not run |" in text
-    assert "Topics (Classification, no part of MTEB): what Topics is." in text
+    assert "Topics (Classification, not part of MTEB): what Topics is." in text
 
 
-def test_each_model_is_shown_at_its_own_best_number_of_threads(made):
-    assert json.loads((made / "summary.json").read_text(encoding="utf-8"))["speeds"] == {
+def test_each_model_is_shown_at_its_own_best_number_of_threads(run_folder):
+    assert json.loads((run_folder / "summary.json").read_text(encoding="utf-8"))["speeds"] == {
         "m/int8": 31234.5,
         "other/baseline": 210.4,
     }
@@ -178,7 +176,7 @@ def test_a_model_that_was_not_measured_is_shown_with_the_reason_and_the_others_a
     assert other == ["other", "baseline", "not measured: it broke", *["–"] * 8]
     assert speed_lines(failed, ["other/baseline"]) == [other]
     means = [{"model": "other", "stage": "baseline", "Avg": 30.0}]
-    (line,) = summary.final_lines(means, {}, fastest(failed["rows"]), {"seeds": {}})
+    (line,) = summarize.final_lines(means, {}, fastest(failed["rows"]), {"seeds": {}})
     assert line[-1] == "not measured"
     nothing = SPEED | {"rows": [], "loading": {}, "failed": dict.fromkeys(RATES, "it broke")}
     assert [line[2] for line in speed_lines(nothing)] == ["not measured: it broke"] * 2
@@ -194,16 +192,14 @@ def test_speeds_are_drawn_of_those_that_were_measured(family, tmp_path):
         assert "peer" not in drawn(tmp_path / "speed.svg")
 
 
-def test_a_difference_that_scatters_alike_stands_and_one_that_does_not_is_chance(made):
-    text = (made / "summary.markdown").read_text(encoding="utf-8")
+def test_a_difference_that_scatters_alike_is_significant_and_one_that_does_not_is_not(run_folder):
+    text = (run_folder / "summary.markdown").read_text(encoding="utf-8")
     # +10, +10 and -10
     means = r"\+10\.00\* \| \+10\.00\* \| -10\.00\*"
-    assert re.search(
-        rf"\| m, int8 \| m, distilled \| \+3\.33\* \| \+\S+ to \+\S+ \| – \| these tasks \| {means} \|", text
-    )
+    assert re.search(rf"\| m, int8 \| m, distilled \| \+3\.33\* \| \+\S+ to \+\S+ \| – \| items \| {means} \|", text)
     means = r"\+50\.00 \| \+0\.00 \| \+60\.00"
     assert re.search(rf"\| m, int8 \| other, baseline \| \+36\.67 \| .* \| no \| {means} \|", text)
-    with (made / "differences.csv").open() as file:
+    with (run_folder / "differences.csv").open() as file:
         rows = {(row["against_stage"], row["of"]): row for row in csv.DictReader(file)}
     for of in [*TYPES, "STS", "Avg"]:
         row = rows["distilled", of]
@@ -214,12 +210,12 @@ def test_a_difference_that_scatters_alike_stands_and_one_that_does_not_is_chance
 
 
 def compared(before, after):
-    compare.main(["--before", str(before), "--after", str(after), "--output", str(after / "against.md")])
+    compare_runs.main(["--before", str(before), "--after", str(after), "--output", str(after / "against.md")])
     return (after / "against.md").read_text(encoding="utf-8")
 
 
-def test_two_runs_are_compared_and_their_settings_too(made, tmp_path_factory):
-    after = shutil.copytree(made, tmp_path_factory.mktemp("runs") / "after")
+def test_two_runs_are_compared_and_their_settings_too(run_folder, tmp_path_factory):
+    after = shutil.copytree(run_folder, tmp_path_factory.mktemp("runs") / "after")
     (after / "config.yaml").write_text("run: after\ntraining: {epochs: 4}\n")
     summary_path = after / "summary.json"
     content = json.loads(summary_path.read_text(encoding="utf-8"))
@@ -229,7 +225,7 @@ def test_two_runs_are_compared_and_their_settings_too(made, tmp_path_factory):
         row["model"] = {"other": "new"}.get(row["model"], row["model"])
     summary_path.write_text(json.dumps(content))
     (after / "mteb" / "resampled" / "other").rename(after / "mteb" / "resampled" / "new")
-    text = compared(made, after)
+    text = compared(run_folder, after)
     assert "| training.epochs | 3 | 4 |" in text
     assert "| m, int8 | SickA | 60.00 | 61.00 | +1.00* | +1.00 to +1.00 |" in text
     assert "| m, int8 | SickB | 80.00 | 80.00 | +0.00 | +0.00 to +0.00 |" in text
@@ -239,14 +235,14 @@ def test_two_runs_are_compared_and_their_settings_too(made, tmp_path_factory):
     content["settings"]["evaluation_seed"] = 7
     summary_path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"evaluation\.seed: 42.* 7"):
-        compared(made, after)
+        compared(run_folder, after)
 
 
 def test_a_stage_of_several_seeds_is_one_line_with_its_deviation_and_a_shared_one_has_none():
     trained = [{"model": f"m-seed{i}", "stage": "pretrained", "STS": 70 + i, "Avg": 70 + i} for i in range(3)]
     means = [{"model": "m-seed0", "stage": "distilled", "STS": 60.0, "Avg": 60.0}, *trained]
     seeds = {"m": [f"m-seed{i}" for i in range(3)]}
-    assert list(summary.over_seeds(means, seeds)) == [
+    assert list(summarize.over_seeds(means, seeds)) == [
         ("m", ["60.00", "–", "–", "60.00"], "distilled", "m-seed0/distilled"),
         ("m, 3 seeds", ["71.00 ± 1.00", "–", "–", "71.00 ± 1.00"], "pretrained", "m-seed0/pretrained"),
     ]
@@ -256,17 +252,17 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     means = [{"model": f"m-seed{i}", "stage": "int8", "STS": 70.0 + i, "Avg": 60.0 + 2 * i} for i in (1, 2, 3)]
     seeds = {"seeds": {"m": [row["model"] for row in means]}}
     speeds = {"m-seed1/int8": {"texts_per_second": 1234.5, "threads": 8}}
-    lines = summary.final_lines(means, {"m-seed1/int8": 2.0}, speeds, seeds)
-    expected = ["m, 3 seeds", "ours, int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
+    lines = summarize.final_lines(means, {"m-seed1/int8": 2.0}, speeds, seeds)
+    expected = ["m, 3 seeds", "int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
     assert lines == [expected]
 
 
-def test_texts_of_the_config_stay_texts_in_the_summary(made):
-    assert "About &lt;this&gt; run." in (made / "summary.markdown").read_text(encoding="utf-8")
+def test_texts_of_the_config_stay_texts_in_the_summary(run_folder):
+    assert "About &lt;this&gt; run." in (run_folder / "summary.markdown").read_text(encoding="utf-8")
 
 
-def test_html_is_escaped_and_has_the_same_cells(made):
-    text = (made / "summary.html").read_text(encoding="utf-8")
+def test_html_is_escaped_and_has_the_same_cells(run_folder):
+    text = (run_folder / "summary.html").read_text(encoding="utf-8")
     assert "About &lt;this&gt; run." in text
     assert "<td>66.67</td>" in text
 
@@ -275,7 +271,7 @@ def test_a_result_under_another_name_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
     moved = path.rename(path.with_name("Topics.json"))
     with pytest.raises(InputError, match=r"Topics.*SickA"):
-        summary.read_results([moved], TYPES)
+        summarize.read_results([moved], TYPES)
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):
@@ -283,7 +279,7 @@ def test_a_file_that_is_no_result_is_refused(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text('{"task_name": "Topics"}')
     with pytest.raises(InputError, match=r"Topics\.json"):
-        summary.read_results([path], TYPES)
+        summarize.read_results([path], TYPES)
 
 
 @pytest.mark.parametrize(
@@ -300,14 +296,14 @@ def test_a_damaged_result_is_refused_and_the_remedy_named(tmp_path, text):
     path = write_results(tmp_path)[0]
     path.write_text(text)
     with pytest.raises(InputError, match=r"SickA\.json"):
-        summary.read_results([path], TYPES)
+        summarize.read_results([path], TYPES)
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path):
     path = write_results(tmp_path)[0]
     path.write_text(path.read_text(encoding="utf-8").replace("0.5", "NaN", 1))
     with pytest.raises(InputError, match=r"SickA\.json.*nan"):
-        summary.read_results([path], TYPES)
+        summarize.read_results([path], TYPES)
 
 
 def drawn(path):
@@ -321,12 +317,12 @@ def draw(summary, trainings, folder):
     command = ["--summary", summary, "--trainings", *trainings]
     command += ["--differences", summary.with_name("differences.csv")]
     command += ["--outputs", *(folder / f"{name}.svg" for name in PLOTS)]
-    plots.main([str(part) for part in command])
+    draw_plots.main([str(part) for part in command])
 
 
 @pytest.fixture
 def family(tmp_path):
-    """The summary of a family of four, as the untouched config would give it, with made numbers; and a training."""
+    """The summary of a family of four, as of the untouched config, with synthetic numbers; and a training."""
     stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["derived", "int8"]}
     stages |= {model: ["distilled", "pretrained", "born-again-1", "int8"] for model in "bc"}
     pairs = [(model, stage) for model in "abc" for stage in stages[model]] + [("micro", "int8"), ("peer", "baseline")]
@@ -341,10 +337,10 @@ def family(tmp_path):
     settings["reference"]["a $x_$"] = {"<b> & $\\frac$": {"Avg": 60.0, "Size (MB)": 1.0}}
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "speeds": sizes, "settings": settings}))
-    rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,stands"]
+    rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,significant"]
     for against in ["a,pretrained", "peer,baseline"]:
-        rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,these tasks"]
-        rows += [f"a,int8,{against},Avg,2,1,3,1,3,yes"]
+        rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,items"]
+        rows += [f"a,int8,{against},Avg,2,1,3,1,3,items and tasks"]
     (tmp_path / "differences.csv").write_text("\n".join(rows))
     training = tmp_path / "a" / "pretrained"
     training.mkdir(parents=True)
@@ -391,7 +387,7 @@ def test_gains_are_of_means_and_differences_to_baselines_of_tasks(family, tmp_pa
 
 def test_shared_vectors_are_a_curve_beside_the_model_that_they_come_from(family, tmp_path):
     draw(*family, tmp_path)
-    assert {"2,000", "of a, 128 dimensions", "a, a vector a token"} <= set(drawn(tmp_path / "clusters.svg"))
+    assert {"2,000", "from a, 128 dimensions", "a, one vector per token"} <= set(drawn(tmp_path / "clusters.svg"))
 
 
 def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
@@ -401,7 +397,7 @@ def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
     outputs = [tmp_path / folder / "similarities.svg" for folder in ("one", "two")]
     for output in outputs:
         command = ["--summary", family[0], "--differences", family[0].with_name("differences.csv"), "--outputs", output]
-        plots.main(list(map(str, [*command, "--similarities", stage, "--task", task])))
+        draw_plots.main(list(map(str, [*command, "--similarities", stage, "--task", task])))
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     first, second = (load_static_model(stage).encode(pairs[side]) for side in ("sentence1", "sentence2"))
     expected = 100 * spearmanr((first * second).sum(axis=1), [2, 0, 5]).statistic
@@ -415,13 +411,13 @@ def test_losses_are_shown_over_whole_epochs(family, tmp_path):
     assert {"0", "1", "2"} <= set(drawn(tmp_path / "loss.svg"))
 
 
-def released(made, model, sentences, most_lost=0.1, damage=lambda: None, **changed):
-    """The release folder ``path/to/m`` of a float32 model; ``damage`` is called before it is made."""
-    shard = write_shard(made / "sentences" / "00000.parquet", sentences)
-    folders = {"int8": made / "int8", "float16": made / "float16"}
+def released(run_folder, model, sentences, most_lost=0.1, damage=lambda: None, **changed):
+    """The release folder ``path/to/m`` of a float32 model; ``damage`` is called before it is written."""
+    shard = write_shard(run_folder / "sentences" / "00000.parquet", sentences)
+    folders = {"int8": run_folder / "int8", "float16": run_folder / "float16"}
     makes = [str(part) for name, folder in folders.items() for part in (f"--{name}", folder)]
     quantize.main(["--model", str(model), "--sentences", str(shard), *makes])
-    export_onnx.main(["--model", str(model), "--sentences", str(shard), "--output", str(made / "onnx")])
+    export_onnx.main(["--model", str(model), "--sentences", str(shard), "--output", str(run_folder / "onnx")])
     settings = {
         "about": "",
         "baselines": ["other"],
@@ -438,20 +434,20 @@ def released(made, model, sentences, most_lost=0.1, damage=lambda: None, **chang
         "sentences": 400,
         "teacher": f"hub:some/teacher@{'b' * 40}",
     } | changed
-    output = made / "path" / "to" / "m"
+    output = run_folder / "path" / "to" / "m"
     command = ["--name", "m", "--float32", model, *makes, "--output", output]
     command += [
         "--onnx",
-        made / "onnx",
+        run_folder / "onnx",
         "--summary",
-        made / "summary.json",
+        run_folder / "summary.json",
         "--speed",
-        made / "speed.json",
+        run_folder / "speed.json",
         "--settings",
         json.dumps(settings),
     ]
     damage()
-    release.main([str(part) for part in command])
+    release_model.main([str(part) for part in command])
     return output
 
 
@@ -465,16 +461,18 @@ def run_snippets(card):
     return found
 
 
-def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(made, teacher_folder, sentences, monkeypatch):
-    folder = released(made, distilled(teacher_folder, made / "final"), sentences, most_lost=10)
+def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(
+    run_folder, teacher_folder, sentences, monkeypatch
+):
+    folder = released(run_folder, distilled(teacher_folder, run_folder / "final"), sentences, most_lost=10)
     card = ModelCard.load(folder / "README.md")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 |" in card.text
     assert "| m | distilled | 60.00 | 40.00 | 90.00 | 63.33 |" in card.text
     assert "| Pairs | PairClassification | 90.00 | 80.00 | -10.00 |" in card.text
     assert "| m | int8 | 31,234 (2) | 148.5 | 15,617 | 74.2 | 1,500 (2) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
     assert "| other | baseline | 210 (1) | 1.0 | 210 | 1.0 | 20 (1) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
-    assert release.commit() in card.text
-    monkeypatch.chdir(made)
+    assert release_model.commit() in card.text
+    monkeypatch.chdir(run_folder)
     by_model2vec, by_onnx = run_snippets(card.text)
     assert by_model2vec["embeddings"].shape == (2, 16)
     assert by_model2vec["model"].embedding.dtype == np.int8
@@ -496,8 +494,8 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(made, tea
     assert not (folder / "int8" / "modules.json").exists()
 
 
-def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(made, teacher_folder, sentences):
-    folder = released(made, distilled(teacher_folder, made / "final"), sentences, most_lost=10)
+def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_folder, teacher_folder, sentences):
+    folder = released(run_folder, distilled(teacher_folder, run_folder / "final"), sentences, most_lost=10)
     data = ModelCard.load(folder / "README.md").data
     assert (data.base_model, data.datasets, data.language, data.license) == (
         "some/teacher",
@@ -511,38 +509,46 @@ def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(made,
     assert {result.dataset_revision for result in data.eval_results} == {"r"}
 
 
-def test_texts_of_the_config_stay_texts_in_the_card(made, teacher_folder, sentences):
+def test_texts_of_the_config_stay_texts_in_the_card(run_folder, teacher_folder, sentences):
     licence = "mit: mine\nbase_model: other/model\n---\n# Mine"
     changed = {"license": licence, "about": "</p><script>x()</script>", "corpus": ["path:a`<script>`"]}
-    folder = released(made, distilled(teacher_folder, made / "final"), sentences, most_lost=10, **changed)
+    folder = released(run_folder, distilled(teacher_folder, run_folder / "final"), sentences, most_lost=10, **changed)
     card = ModelCard.load(folder / "README.md")
     assert (card.data.license, card.data.base_model) == (licence, "some/teacher")
     assert "<script>" not in card.text and card.text.count("\n# ") == 1
 
 
-def test_a_model_that_int8_costs_too_much_is_not_released(made, teacher_folder, sentences):
-    model = distilled(teacher_folder, made / "final")
+def test_a_model_that_int8_costs_too_much_is_not_released(run_folder, teacher_folder, sentences):
+    model = distilled(teacher_folder, run_folder / "final")
     message = "release of m: int8 has 80.00 in PairClassification, distilled has 90.00: expected a loss of at most 9.9"
     with pytest.raises(InputError, match=message):
-        released(made, model, sentences, most_lost=9.9)
-    assert not (made / "path").exists()
+        released(run_folder, model, sentences, most_lost=9.9)
+    assert not (run_folder / "path").exists()
 
 
 @pytest.mark.parametrize("folder", ["int8", "float16", "distilled"])
-def test_a_model_that_is_not_as_it_was_made_is_not_released(made, teacher_folder, sentences, folder):
-    model = distilled(teacher_folder, made / "distilled")
-    config = made / folder / "config.json"
+def test_a_model_that_is_not_as_it_was_made_is_not_released(run_folder, teacher_folder, sentences, folder):
+    model = distilled(teacher_folder, run_folder / "distilled")
+    config = run_folder / folder / "config.json"
     with pytest.raises(InputError, match=re.escape(str(config))):
-        released(made, model, sentences, damage=lambda: config.write_text(config.read_text(encoding="utf-8") + " "))
-    assert not (made / "path" / "to" / "m").exists()
+        released(
+            run_folder, model, sentences, damage=lambda: config.write_text(config.read_text(encoding="utf-8") + " ")
+        )
+    assert not (run_folder / "path" / "to" / "m").exists()
 
 
-def test_a_clustered_models_own_folder_is_int8(made, teacher_folder, sentences, monkeypatch):
-    model = load_static_model(distilled(teacher_folder, made / "final"))
-    save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), made / "clustered")
-    folder = released(made, made / "clustered", sentences, most_lost=10)
-    assert {path.name for path in folder.iterdir()} == {"README.md", "float16", "float32", "onnx", *release.MODEL_FILES}
-    monkeypatch.chdir(made)
+def test_a_clustered_models_own_folder_is_int8(run_folder, teacher_folder, sentences, monkeypatch):
+    model = load_static_model(distilled(teacher_folder, run_folder / "final"))
+    save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), run_folder / "clustered")
+    folder = released(run_folder, run_folder / "clustered", sentences, most_lost=10)
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md",
+        "float16",
+        "float32",
+        "onnx",
+        *release_model.MODEL_FILES,
+    }
+    monkeypatch.chdir(run_folder)
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "It was derived from whole, which was distilled from <code>hub:some/teacher@" in card
     by_model2vec, by_onnx = run_snippets(card)

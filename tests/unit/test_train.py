@@ -27,7 +27,9 @@ from lib.static_model import load_static_model
 from lib.student import SharedTable, Table, lay_out
 from lib.targets import previous_targets, teacher_targets
 
-RECIPE = training.Recipe("similarity", 0.1, 1.0, batch_size=16, learning_rate=0.01, epochs=3, patience=3, seed=0)
+SETTINGS = training.TrainingSettings(
+    "similarity", 0.1, 1.0, batch_size=16, learning_rate=0.01, epochs=3, patience=3, seed=0
+)
 
 
 def random_rows(rows, width, seed):
@@ -145,7 +147,7 @@ def test_a_student_of_shared_vectors_embeds_as_model2vec_does(data):
 
 def test_shared_vectors_and_weights_learn_and_stay_shared(data):
     model = shared_model()
-    trained, report = training.train(model, *data[1:], replace(RECIPE, epochs=6), "cpu")
+    trained, report = training.train(model, *data[1:], replace(SETTINGS, epochs=6), "cpu")
     losses = [point["validation_loss"] for point in report["curve"]]
     assert losses[-1] < 0.9 * losses[0]
     assert (trained.token_mapping == model.token_mapping).all()
@@ -184,14 +186,14 @@ def data():
 
 
 def trained(data, **changes):
-    return training.train(*data, replace(RECIPE, **changes), "cpu")
+    return training.train(*data, replace(SETTINGS, **changes), "cpu")
 
 
 @pytest.mark.parametrize("loss", ["similarity", "contrastive"])
 def test_the_held_out_loss_falls(data, loss):
     model, tokens, offsets, targets = data
     targets = targets[:, :8] if loss == "contrastive" else targets
-    _, report = training.train(model, tokens, offsets, targets, replace(RECIPE, loss=loss, epochs=6), "cpu")
+    _, report = training.train(model, tokens, offsets, targets, replace(SETTINGS, loss=loss, epochs=6), "cpu")
     losses = [point["validation_loss"] for point in report["curve"]]
     assert losses[-1] < 0.9 * losses[0]
     assert [point["epoch"] for point in report["curve"]] == list(range(7))
@@ -202,8 +204,8 @@ def test_the_held_out_loss_falls(data, loss):
 def test_the_head_of_a_contrastive_training_learns_too(data, monkeypatch):
     model, tokens, offsets, targets = data
     monkeypatch.setattr(Table, "step", lambda *_: None)
-    recipe = replace(RECIPE, loss="contrastive", learning_rate=0.05, epochs=6)
-    _, report = training.train(model, tokens, offsets, targets[:, :8], recipe, "cpu")
+    settings = replace(SETTINGS, loss="contrastive", learning_rate=0.05, epochs=6)
+    _, report = training.train(model, tokens, offsets, targets[:, :8], settings, "cpu")
     assert report["curve"][-1]["validation_loss"] < 0.95 * report["curve"][0]["validation_loss"]
 
 
@@ -233,7 +235,7 @@ def test_sentences_without_tokens_are_left_out(data):
     model, tokens, offsets, targets = data
     offsets = np.concatenate([offsets, [offsets[-1]] * 30])
     wild = np.full((30, targets.shape[1]), np.nan, dtype=np.float16)
-    _, report = training.train(model, tokens, offsets, np.concatenate([targets, wild]), RECIPE, "cpu")
+    _, report = training.train(model, tokens, offsets, np.concatenate([targets, wild]), SETTINGS, "cpu")
     assert report["train_sentences"] + report["validation_sentences"] == 200
     assert np.isfinite(report["curve"][-1]["validation_loss"])
 
@@ -247,14 +249,14 @@ def test_a_batch_larger_than_the_data_is_refused(data):
 def test_too_few_sentences_to_compare_held_out_ones_are_refused(data, count):
     model, tokens, offsets, targets = data
     with pytest.raises(InputError, match=f"20 .*{count}"):
-        training.train(model, tokens, offsets[: count + 1], targets[:count], replace(RECIPE, batch_size=4), "cpu")
+        training.train(model, tokens, offsets[: count + 1], targets[:count], replace(SETTINGS, batch_size=4), "cpu")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_loss_that_is_not_finite_is_refused(data):
     model, tokens, offsets, targets = data
     with pytest.raises(InputError, match="epoch 1"):
-        training.train(model, tokens, offsets, np.full_like(targets, np.nan), RECIPE, "cpu")
+        training.train(model, tokens, offsets, np.full_like(targets, np.nan), SETTINGS, "cpu")
 
 
 def test_patience_stops_and_the_best_epoch_is_kept(data):
@@ -263,8 +265,8 @@ def test_patience_stops_and_the_best_epoch_is_kept(data):
     _, tokens, offsets, _ = data
     truth = chance.normal(size=(50, 12)).astype(np.float32)
     targets = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
-    recipe = replace(RECIPE, epochs=9, patience=2, learning_rate=0.1)
-    found, report = training.train(static_model(truth), tokens, offsets, targets, recipe, "cpu")
+    settings = replace(SETTINGS, epochs=9, patience=2, learning_rate=0.1)
+    found, report = training.train(static_model(truth), tokens, offsets, targets, settings, "cpu")
     assert report["stop"] == "patience"
     assert report["curve"][-1]["epoch"] == 2
     assert (found.embedding == truth).all()
@@ -272,7 +274,7 @@ def test_patience_stops_and_the_best_epoch_is_kept(data):
 
 @pytest.fixture(scope="module")
 def folders(teacher_folder, sentences, tmp_path_factory):
-    """A distilled model, two shards of 150 sentences, and made embeddings of them."""
+    """A distilled model, two shards of 150 sentences, and synthetic embeddings of them."""
     folder = tmp_path_factory.mktemp("train")
     chance = np.random.default_rng(0)
     for i in range(2):
@@ -283,11 +285,11 @@ def folders(teacher_folder, sentences, tmp_path_factory):
 
 
 def run_main(folders, output, *extra, count=280, **changes):
-    recipe = {"loss": "similarity", "temperature": 0.1, "similarity_weight": 1, "batch_size": 32, "seed": 0}
-    recipe |= {"learning_rate": 0.01, "epochs": 2, "patience": 2} | changes
+    settings = {"loss": "similarity", "temperature": 0.1, "similarity_weight": 1, "batch_size": 32, "seed": 0}
+    settings |= {"learning_rate": 0.01, "epochs": 2, "patience": 2} | changes
     argv = ["--student", folders / "distilled", "--sentences", folders / "shards"]
     argv += ["--count", count, "--output", output, *(extra or teacher_shards(folders))]
-    for name, value in recipe.items():
+    for name, value in settings.items():
         argv += ["--" + name.replace("_", "-"), value]
     train.main([str(part) for part in argv])
     return json.loads((output / "training.json").read_text(encoding="utf-8"))
@@ -305,7 +307,7 @@ def test_main_writes_a_model_and_how_it_was_trained(folders, tmp_path, loss):
     assert after.embedding.shape == before.embedding.shape
     assert report["train_sentences"] + report["validation_sentences"] == 280
     assert len(report["curve"]) == 3
-    assert report["recipe"]["loss"] == loss
+    assert report["settings"]["loss"] == loss
     assert report["targets"] == "teacher"
     assert report["model_sha256"] == sha256(tmp_path / "model" / "model.safetensors")
     assert report["student_sha256"] == sha256(folders / "distilled" / "model.safetensors")

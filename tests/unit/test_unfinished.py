@@ -7,7 +7,10 @@ import pytest
 
 import unfinished
 
-LOGS = {"pretrained m": "train.py: error: the rate is <bad> | too large\n", "speed": "speed.py: error: no processor\n"}
+LOGS = {
+    "pretrain m": "train.py: error: the rate is <bad> | too large\n",
+    "measure_speed": "measure_speed.py: error: no processor\n",
+}
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def page(tmp_path, capsys):
             path.write_text(text)
             if name in before:
                 os.utime(path, (0, 0))
-        needed_for = {"pretrained m": ["m/int8"], "speed": []}
+        needed_for = {"pretrain m": ["m/int8"], "measure_speed": []}
         failed = [[name, str(tmp_path / "logs" / f"{name}.log"), names] for name, names in needed_for.items()]
         command = ["--results", tmp_path, "--scored", "m/int8", "other/baseline", "--tasks", "STS12"]
         command += ["--failed", json.dumps(failed), "--output", tmp_path / "unfinished.md"]
@@ -42,8 +45,8 @@ def lines(text, start):
 def test_a_missing_score_names_the_job_that_failed_and_its_last_error(page, tmp_path):
     text, said = page(LOGS)
     (line,) = lines(text, "m | int8 | STS12")
-    assert "pretrained m: train.py: error: the rate is &lt;bad&gt; &#124; too large" in line
-    assert str(tmp_path / "logs" / "pretrained m.log") in line
+    assert "pretrain m: train.py: error: the rate is &lt;bad&gt; &#124; too large" in line
+    assert str(tmp_path / "logs" / "pretrain m.log") in line
     (line,) = lines(text, "other | baseline | STS12")
     assert "error" not in line and ".log" not in line
     assert "train.py: error: the rate is <bad> | too large" in said
@@ -51,21 +54,21 @@ def test_a_missing_score_names_the_job_that_failed_and_its_last_error(page, tmp_
 
 def test_a_job_that_no_score_waits_for_is_named_too(page):
     text, said = page(LOGS)
-    (line,) = lines(text, "speed")
+    (line,) = lines(text, "measure_speed")
     assert "no processor" in line and "no processor" in said
 
 
 @pytest.mark.parametrize("ending", ["ValueError: what a bug says", "lib.job.files.OtherError: what a bug says"])
 def test_the_last_error_of_a_bug_is_that_of_its_traceback(page, ending):
-    text, _ = page({"pretrained m": f"Traceback (most recent call last):\n  File\n{ending}\n\n"})
+    text, _ = page({"pretrain m": f"Traceback (most recent call last):\n  File\n{ending}\n\n"})
     (line,) = lines(text, "m | int8 | STS12")
     assert ending in line and "killed" not in line
 
 
 def test_a_job_that_was_killed_has_no_error_and_an_older_log_is_not_its_own(page):
-    text, _ = page({"pretrained m": "train: 10 steps\n"})
+    text, _ = page({"pretrain m": "train: 10 steps\n"})
     assert "killed" in lines(text, "m | int8 | STS12")[0] and "10 steps" in lines(text, "m | int8 | STS12")[0]
-    text, _ = page(LOGS, before=["logs/pretrained m.log"])
+    text, _ = page(LOGS, before=["logs/pretrain m.log"])
     assert "killed" in lines(text, "m | int8 | STS12")[0] and "rate" not in lines(text, "m | int8 | STS12")[0]
 
 

@@ -13,17 +13,17 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
     expected = {
         "fetch_task": 25,
         "fetch": 3,  # the teacher is a baseline too, and fetched once; C4 is streamed
-        "sentences": 1,
-        "vocabulary": 1,
+        "sample_sentences": 1,
+        "count_vocabulary": 1,
         "embed": 19,  # 2,000,000 sentences in shards of 108,500
         "distill": 3,
-        "pretrained": 3,
-        "born_again": 2,
+        "pretrain": 3,
+        "train_born_again": 2,
         "derive": 2,
         "quantize": 5,
         "evaluate_model": stages,
         "evaluate_baseline": 3,
-        "summary": 1,
+        "summarize": 1,
         "release_model": 5,
     }
     assert {rule: jobs[rule] for rule in expected} == expected
@@ -58,10 +58,10 @@ def test_a_rule_depends_on_the_modules_that_its_script_imports(tmp_path):
     text = done.stdout + done.stderr
     derive, speed, summary, release = (
         set(re.search(rf"rule {name}:\n    input: (.*)", text)[1].split(", "))
-        for name in ("derive", "speed", "summary", "release_model")
+        for name in ("derive", "measure_speed", "summarize", "release_model")
     )
     assert {"scripts/derive.py", "scripts/lib/training.py", "scripts/lib/losses.py"} <= derive
-    assert {"scripts/speed.py", "scripts/lib/embedder.py"} <= speed
+    assert {"scripts/measure_speed.py", "scripts/lib/embedder.py"} <= speed
     assert "scripts/templates/page.html.jinja" in summary - derive - release
     assert "scripts/templates/card.md.jinja" in release - derive - summary
     assert not {"scripts/lib/__init__.py", "scripts/lib/embedder.py", "scripts/lib/job/files.py"} & derive
@@ -120,10 +120,10 @@ def mistake(done):
 
 def test_helpers_are_inputs_however_they_are_imported(tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
-    with (checkout / "scripts" / "sentences.py").open("a", encoding="utf-8") as file:
+    with (checkout / "scripts" / "sample_sentences.py").open("a", encoding="utf-8") as file:
         file.write("\nimport lib.losses\nfrom lib import model_folder\n")
     done = snakemake(checkout, "-n", "corpus")
-    (inputs,) = (line for line in done.stdout.splitlines() if "input: scripts/sentences.py" in line)
+    (inputs,) = (line for line in done.stdout.splitlines() if "input: scripts/sample_sentences.py" in line)
     assert {"scripts/lib/losses.py", "scripts/lib/model_folder.py", "scripts/lib/documents.py"} <= set(
         inputs.replace(",", "").split()
     )

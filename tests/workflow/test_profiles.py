@@ -33,7 +33,7 @@ def test_gpu_jobs_are_those_that_use_one_and_a_cpu_serves_by_one_option(tmp_path
     config = tiny_config(tmp_path / "data", teacher_folder)
     jobs = asked(snakemake(checkout, "-n", config=config))
     with_gpu = {rule for rule, resources in jobs.items() if resources.get("gpu") == "1"}
-    assert with_gpu == {"embed", "distill", "pretrained", "born_again", "evaluate_baseline"}
+    assert with_gpu == {"embed", "distill", "pretrain", "train_born_again", "evaluate_baseline"}
     jobs = asked(snakemake(checkout, "-n", "--resources", "gpu=0", config=config))
     assert {resources.get("gpu", "0") for resources in jobs.values()} == {"0"}
 
@@ -73,7 +73,7 @@ def test_what_the_teacher_waits_for_comes_before_the_table(tmp_path, teacher_fol
     done = snakemake(checkout, "-n", config=tiny_config(tmp_path / "data", teacher_folder))
     found = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE)
     priority = {rule: int((re.findall(r"priority: (\d+)", block) or [0])[0]) for rule, block in found}
-    order = ["sentences", "distill", "embed", "pretrained", "quantize", "evaluate_model", "evaluate_baseline"]
+    order = ["sample_sentences", "distill", "embed", "pretrain", "quantize", "evaluate_model", "evaluate_baseline"]
     assert sorted(order, key=priority.get, reverse=True) == order
     assert len({priority[rule] for rule in order}) == len(order)
 
@@ -95,7 +95,7 @@ def test_a_cluster_with_a_submit_command(tmp_path, teacher_folder):
     assert (checkout / "results" / RUN / "corpus" / "manifest.json").exists()
     lines = (submit.parent / "qsub.log").read_text(encoding="utf-8").splitlines()
     (submitted,) = (line for line in lines if "sentences.log" in line)
-    assert not any("sample_settings" in line for line in lines)  # takes seconds, and is done where Snakemake runs
+    assert not any("write_sample_settings" in line for line in lines)  # takes seconds, and is done where Snakemake runs
     assert re.match(
         r"-l select=1:ncpus=4:mem=20\d\dmb:ngpus=0 -l walltime=60:00 -o \S+sentences\.log\.cluster ", submitted
     )

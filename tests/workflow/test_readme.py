@@ -84,7 +84,7 @@ def test_the_commands_with_a_file_or_an_overlay_are_whole(tmp_path):
     assert commands
     for command in sorted(commands):
         done = snakemake(checkout, "-n", *command.replace("--cores 2", "").split())
-        assert planned(done)["sentences"] == 1, command
+        assert planned(done)["sample_sentences"] == 1, command
 
 
 def test_own_texts_over_the_quickstart(tmp_path):
@@ -99,13 +99,13 @@ def test_own_texts_over_the_quickstart(tmp_path):
     (checkout / "mine.yaml").write_text(overlay, encoding="utf-8")
     done = snakemake(checkout, *command.replace("--cores all", "").split(), "-n")
     jobs = planned(done)
-    assert {name: jobs[name] for name in ("sentences", "distill", "pretrained", "evaluate_model")} == {
-        "sentences": 1,
+    assert {name: jobs[name] for name in ("sample_sentences", "distill", "pretrain", "evaluate_model")} == {
+        "sample_sentences": 1,
         "distill": 1,
-        "pretrained": 1,
+        "pretrain": 1,
         "evaluate_model": 3,  # distilled, pretrained and int8
     }
-    assert "born_again" not in jobs
+    assert "train_born_again" not in jobs
     made = [f"results/mine/models/{model}/pretrained/model.safetensors", f"results/mine/release/{model}/README.md"]
     assert [path for path in [*made, "my/texts.txt"] if path not in done.stdout] == []
 
@@ -135,6 +135,6 @@ def test_own_teacher_corpus_and_tasks(tmp_path):
     manifest = json.loads((checkout / results / "corpus" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["counts"]["kept"] + manifest["counts"]["spans"] == 2000
     rest = planned(snakemake(checkout, "-n", config=config))
-    expected = {"embed": 1, "distill": 1, "pretrained": 1, "derive": 1, "evaluate_model": 5, "evaluate_baseline": 1}
+    expected = {"embed": 1, "distill": 1, "pretrain": 1, "derive": 1, "evaluate_model": 5, "evaluate_baseline": 1}
     assert {rule: rest[rule] for rule in expected} == expected
-    assert not {"sentences", "prepare_task"} & set(rest)
+    assert not {"sample_sentences", "prepare_task"} & set(rest)

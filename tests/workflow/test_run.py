@@ -22,12 +22,12 @@ from synthetic import write_teacher
 
 SCORED = {
     "evaluate_model": 4,
-    "differences": 1,
-    "summary": 1,
-    "plots": 1,
-    "run_config": 1,
+    "compare_stages": 1,
+    "summarize": 1,
+    "draw_plots": 1,
+    "write_run_config": 1,
     "release_model": 1,
-    "run_crate": 1,
+    "write_run_crate": 1,
     "all": 1,
 }
 SCRIPT = "</script><script>made()</script>"
@@ -187,7 +187,7 @@ def test_mteb_reads_the_results_as_its_own(finished):
     ("name", "rule", "target"),
     [
         ("models/small/distilled/tokenizer.json", "distill", "all"),
-        ("models/small/pretrained/training.json", "pretrained", "models"),
+        ("models/small/pretrained/training.json", "pretrain", "models"),
         ("teacher/00001.json", "embed", "embeddings"),
         ("mteb/results/small/int8/Pairs.json", "evaluate_model", "evaluate"),
         ("release/small/README.md", "release_model", "all"),
@@ -256,13 +256,13 @@ def test_a_checkout_apart_from_its_results_reruns_nothing(finished, tmp_path):
 
 def test_an_edited_script_reruns_its_rule_and_what_follows(finished):
     jobs = edited(finished[0] / "scripts" / "train.py", lambda: plan(finished))
-    assert jobs["pretrained"] == jobs["born_again"] == jobs["quantize"] == 1
-    assert not {"embed", "distill", "sentences", "evaluate_baseline"} & set(jobs)
+    assert jobs["pretrain"] == jobs["train_born_again"] == jobs["quantize"] == 1
+    assert not {"embed", "distill", "sample_sentences", "evaluate_baseline"} & set(jobs)
 
 
 def test_a_text_changed_in_a_corpus_folder_reruns_what_reads_it(finished):
     text = Path(finished[1]["corpus"]["source"].removeprefix("path:")) / "sentences.txt"
-    assert edited(text, lambda: plan(finished))["sentences"] == 1
+    assert edited(text, lambda: plan(finished))["sample_sentences"] == 1
     assert plan(finished) == {}
 
 
@@ -275,7 +275,7 @@ def test_a_hidden_file_in_a_corpus_folder_embeds_nothing_again(finished):
     finally:
         (folder / ".hidden.txt").unlink()
         os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert not {"sample_settings", "embed"} & set(jobs)
+    assert not {"write_sample_settings", "embed"} & set(jobs)
 
 
 def test_weights_changed_in_a_teachers_folder_rerun_what_reads_them(finished):
@@ -287,13 +287,13 @@ def test_weights_changed_in_a_teachers_folder_rerun_what_reads_them(finished):
     finally:
         weights.write_bytes(before)
     assert jobs["embed"] == 2 and jobs["distill"] == 1 and jobs["evaluate_baseline"] == 1
-    assert "sentences" not in jobs
+    assert "sample_sentences" not in jobs
 
 
 def test_an_edited_helper_reruns_only_the_rules_that_import_it(finished):
     jobs = edited(finished[0] / "scripts" / "lib" / "losses.py", lambda: plan(finished))
-    assert jobs["pretrained"] == 1
-    assert not {"embed", "distill", "sentences", "prepare_task"} & set(jobs)
+    assert jobs["pretrain"] == 1
+    assert not {"embed", "distill", "sample_sentences", "prepare_task"} & set(jobs)
 
 
 def test_an_edit_of_how_a_job_behaves_reruns_nothing(finished, tmp_path):
@@ -305,8 +305,8 @@ def test_an_edit_of_how_a_job_behaves_reruns_nothing(finished, tmp_path):
 
 def test_a_training_setting_reruns_the_training_only(finished):
     jobs = plan(finished, lambda config: config["training"].update(temperature=0.2))
-    assert jobs["pretrained"] == jobs["born_again"] == 1
-    assert not {"embed", "distill", "sentences", "evaluate_baseline"} & set(jobs)
+    assert jobs["pretrain"] == jobs["train_born_again"] == 1
+    assert not {"embed", "distill", "sample_sentences", "evaluate_baseline"} & set(jobs)
 
 
 def test_a_new_task_runs_that_task_and_the_summary_where_the_sample_stays_as_it_is(finished):
@@ -324,7 +324,7 @@ def test_a_new_task_draws_the_sample_anew_without_its_test_texts(finished):
         config["evaluation"]["tasks"].append("More")
         config["evaluation"]["custom_tasks"]["More"] = config["evaluation"]["custom_tasks"]["Pairs"]
 
-    assert plan(finished, add)["sentences"] == 1
+    assert plan(finished, add)["sample_sentences"] == 1
 
 
 def test_a_model_that_comes_from_another_trains_nothing_again(finished):
@@ -336,19 +336,19 @@ def test_a_model_that_comes_from_another_trains_nothing_again(finished):
     jobs = plan(finished, derive)
     assert jobs["derive"] == jobs["quantize"] == jobs["release_model"] - 1 == 2
     assert jobs["evaluate_model"] == 4
-    assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
+    assert not {"distill", "pretrain", "train_born_again", "embed"} & set(jobs)
 
 
 def test_tokenlearn_is_a_stage_of_its_own(finished):
     jobs = plan(finished, lambda config: config["models"]["small"].update(tokenlearn=True))
-    assert jobs["tokenlearn"] == jobs["evaluate_model"] == 1
-    assert not {"distill", "pretrained", "born_again", "embed", "quantize"} & set(jobs)
+    assert jobs["train_tokenlearn"] == jobs["evaluate_model"] == 1
+    assert not {"distill", "pretrain", "train_born_again", "embed", "quantize"} & set(jobs)
 
 
 def test_another_released_stage_trains_nothing_again(finished):
     jobs = plan(finished, lambda config: config["models"]["small"].update(released="born-again-1"))
     assert jobs["quantize"] == jobs["release_model"] == 1
-    assert not {"distill", "pretrained", "born_again", "embed"} & set(jobs)
+    assert not {"distill", "pretrain", "train_born_again", "embed"} & set(jobs)
 
 
 def test_a_new_width_embeds_nothing_again(finished):
@@ -357,15 +357,15 @@ def test_a_new_width_embeds_nothing_again(finished):
         config["build"].append("wide")
 
     jobs = plan(finished, widen)
-    assert jobs["pretrained"] == jobs["distill"] == 1
-    assert not {"embed", "sentences", "born_again"} & set(jobs)
+    assert jobs["pretrain"] == jobs["distill"] == 1
+    assert not {"embed", "sample_sentences", "train_born_again"} & set(jobs)
 
 
 def test_what_is_missing_is_made_where_the_sample_is_drawn_anew_too(finished, tmp_path):
     checkout = shutil.copytree(finished[0], tmp_path / "missing")
     model = checkout / "results" / RUN / "models" / "small" / "int8" / "model.safetensors"
     model.unlink()
-    done = snakemake(checkout, str(model.relative_to(checkout)), "--forcerun", "sentences", config=finished[1])
+    done = snakemake(checkout, str(model.relative_to(checkout)), "--forcerun", "sample_sentences", config=finished[1])
     assert done.returncode == 0, done.stderr[-3000:]
     assert model.exists()
 
@@ -377,9 +377,9 @@ def grow(config):
 
 def test_a_larger_sample_embeds_only_what_is_new(finished):
     jobs = plan(finished, grow)
-    assert jobs["sentences"] == jobs["embed"] == jobs["pretrained"] == jobs["quantize"] == 1
+    assert jobs["sample_sentences"] == jobs["embed"] == jobs["pretrain"] == jobs["quantize"] == 1
     assert jobs["evaluate_model"] == 2  # the new model's, but for the distilled stage that it shares
-    assert not {"sample_settings", "distill", "born_again"} & set(jobs)
+    assert not {"write_sample_settings", "distill", "train_born_again"} & set(jobs)
 
 
 def test_a_sample_grown_and_shrunk_again_is_as_it_was(finished, tmp_path):
@@ -392,13 +392,13 @@ def test_a_sample_grown_and_shrunk_again_is_as_it_was(finished, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(list(shards.glob("*.parquet"))) == 3
     assert {path: sha256(path) for path in before} == before
-    assert set(plan((checkout, finished[1]))) <= {"sentences", "all"}
+    assert set(plan((checkout, finished[1]))) <= {"sample_sentences", "all"}
 
 
 @pytest.mark.parametrize("change", [{"min_words": 4}, {"seed": 1}, {"shard_size": 64}])
 def test_another_sample_is_embedded_anew(finished, change):
     jobs = plan(finished, lambda config: config["corpus"].update(change))
-    assert jobs["sentences"] == jobs["pretrained"] == 1
+    assert jobs["sample_sentences"] == jobs["pretrain"] == 1
     assert jobs["embed"] == (4 if "shard_size" in change else 2)
 
 
@@ -473,7 +473,7 @@ def test_a_second_snakemake_is_refused_after_unlock_too(tmp_path, teacher_folder
     target = f"results/{RUN}/corpus/settings.json"
     first = subprocess.Popen(**command(checkout, target, config=config), stderr=subprocess.PIPE)
     try:
-        assert any("rule sample_settings" in line for line in first.stderr)
+        assert any("rule write_sample_settings" in line for line in first.stderr)
         first.send_signal(signal.SIGSTOP)
         assert snakemake(checkout, "-n", config=config).returncode == 0
         assert snakemake(checkout, "--unlock", config=config).returncode == 0

@@ -10,7 +10,7 @@ U = TypeVar("U")
 
 
 def ahead(prepare: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Prepare items in order, each while the one before it is worked on, in a thread."""
+    """Prepare items in order, in a thread: the next one while the caller works on the last."""
     with ThreadPoolExecutor(1) as thread:
         waiting: deque[Future] = deque()
         for item in items:

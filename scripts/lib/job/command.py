@@ -1,4 +1,4 @@
-"""What every script's command line shares: one clear line for a user's mistake."""
+"""What all scripts share: a user's mistake ends them with one clear line."""
 
 import os
 import re
@@ -16,11 +16,11 @@ SECONDS_BETWEEN_LOOKS = 2
 
 
 class InputError(Exception):
-    """A mistake in what the user gave; its text names the file, key or row, what was found and what was expected."""
+    """A mistake of the user's; the text names the file, key or row, what was expected and what was found."""
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an exception's text, without what the environment keeps to itself: token, endpoint, cache."""
+    """The first line of an exception's text, without private values of the environment: token, endpoint, cache."""
     text = str(error).partition("\n")[0]
     for name in PRIVATE:
         value = os.environ.get(name, "")
@@ -30,7 +30,7 @@ def first_line(error: Exception) -> str:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process of this host runs."""
+    """Whether a process runs on this host."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -41,7 +41,7 @@ def is_running(pid: int) -> bool:
 
 
 def end_with(pid: int) -> None:
-    """Interrupt this process, and end it a minute later, once the process ``pid`` is gone."""
+    """Once the process ``pid`` is gone, interrupt this process, and end it a minute later."""
     while is_running(pid):
         time.sleep(SECONDS_BETWEEN_LOOKS)
     interrupt_main(signal.SIGTERM)
@@ -52,21 +52,22 @@ def end_with(pid: int) -> None:
 def run(main: Callable[[list[str]], None]) -> None:
     """Run a script's ``main`` on the command line's arguments.
 
-    An ``InputError``, a file system that refuses (full, read-only), an interrupt or the end of the workflow's process
-    (``WORKFLOW_PID``) ends this one with one line and exit code 1; other exceptions are bugs and keep their traceback.
+    An ``InputError``, an error of the file system (full, read-only), an interrupt or the end of the workflow's process
+    (``WORKFLOW_PID``) ends this process with one line and exit code 1. Other exceptions are bugs and keep their
+    traceback.
     """
-    # a scheduler sends it; an interrupt is ignored in the background
+    # schedulers send SIGTERM; a process in the background ignores interrupts
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # a killed Snakemake leaves its jobs, and a late one would replace what the next run has made with other settings
+    # a killed Snakemake leaves its jobs running; a late one would overwrite results of the next run
     workflow = int(os.environ.get("WORKFLOW_PID", 0))
-    if workflow and is_running(workflow):  # in a container it may be out of sight
+    if workflow and is_running(workflow):  # in a container it may not be visible
         Thread(target=end_with, args=[workflow], daemon=True).start()
     try:
         main(sys.argv[1:])
     except (InputError, OSError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: error: {first_line(error)}")
     except Exception as error:
-        if not re.search(r"\(os error \d+\)", str(error)):  # as safetensors and polars tell of a full disk
+        if not re.search(r"\(os error \d+\)", str(error)):  # how safetensors and polars report a full disk
             raise
         sys.exit(f"{Path(sys.argv[0]).name}: error: {first_line(error)}")
     except KeyboardInterrupt:

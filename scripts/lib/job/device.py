@@ -1,4 +1,4 @@
-"""The device of a job: a GPU that no other job of this machine has, where it may have one; else the CPU."""
+"""The device of a job: a GPU that no other job on this machine uses, if the job asks for one, else the CPU."""
 
 import argparse
 import fcntl
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-HELD = []  # open as long as the process runs: the system gives a device back at its end
+HELD = []  # open as long as the process runs; the system releases the locks at its end
 
 
 def take_free(names: list[str], folder: Path) -> int | None:
-    """The number of the first device that no other process took through ``folder``, taken for this process; or none."""
+    """Lock the first device that no other process has locked in ``folder``; return its number, or None."""
     for number, name in enumerate(names):
         file = (folder / f"born-again-{os.getuid()}-{name}.lock").open("w")
         try:
@@ -27,15 +27,15 @@ def take_free(names: list[str], folder: Path) -> int | None:
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that ``job_device`` reads."""
-    parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job; a CPU serves where there is none")
+    parser.add_argument("--gpu", type=int, default=0, help="number of GPUs of the job; without any, the CPU is used")
     parser.add_argument("--threads", type=int, default=1)
 
 
 def job_device(args: argparse.Namespace) -> str:
-    """The device that a job computes on, ``cuda`` or ``cpu``, after PyTorch was given the job's threads.
+    """The device of a job, ``cuda`` or ``cpu``; sets PyTorch's number of threads and its current GPU.
 
-    A scheduler such as Slurm shows a job its own devices only. Without one, jobs side by side each take another; where
-    all are taken, a job shares the first. torch is told which.
+    A scheduler such as Slurm shows a job only its own devices. Without a scheduler, parallel jobs take different ones;
+    if all are taken, a job shares the first.
     """
     torch.set_num_threads(args.threads)
     if not args.gpu or not torch.cuda.is_available():
@@ -46,5 +46,5 @@ def job_device(args: argparse.Namespace) -> str:
 
 
 def device_name(device: str) -> str:
-    """What to call a device in a report on what it made: a GPU's own name, or ``cpu``."""
+    """The name of a device in reports: a GPU's own name, or ``cpu``."""
     return device if device == "cpu" else f"{device}: {torch.cuda.get_device_name()}"

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and their hashes."""
+"""Files that are either complete or absent, and their hashes."""
 
 import fcntl
 import glob
@@ -19,9 +19,9 @@ HASHES = ".sha256.json"
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
-    """Yield a path beside ``target`` that is this process's own; what is there at the block's end is removed.
+    """Yield a temporary path beside ``target``, only for this process; it is removed at the end of the block.
 
-    What a killed process left on this host is cleared away.
+    Temporary files that a killed process left on this host are removed.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def scratch(target: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Let a file, or all in a folder, be on disk: a power cut may leave a renamed file empty that is not."""
+    """Flush a file, or all files in a folder, to disk; otherwise a power cut can leave a renamed file empty."""
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             with file.open("rb") as content:
@@ -47,10 +47,10 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds, remove it when not.
+    """Yield a temporary path beside ``target``; rename it to ``target`` if the block succeeds, else remove it.
 
-    Works for a file and for a folder alike; a folder that is already there is replaced. The name is the process's own,
-    so that two that make the same target never mix.
+    Works for files and folders; an existing folder is replaced. The temporary name contains the process's number, so
+    two processes that write the same target never mix.
     """
     with scratch(target) as temporary:
         yield temporary
@@ -61,7 +61,7 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all that is in it; nothing happens where there is none."""
+    """Remove a file, or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -69,25 +69,25 @@ def remove(path: Path) -> None:
 
 
 def claim(folder: Path) -> IO[str]:
-    """Take a folder for this process as long as the file that is returned is open; the system closes it at its end.
+    """Lock a folder for this process as long as the returned file is open; the system closes it when the process ends.
 
     Raises:
-        InputError: another process has it, or it cannot be written.
+        InputError: another process has locked it, or it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".claimed").open("a+", encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{folder}: expected a folder that can be written, found: {error}") from error
+        raise InputError(f"{folder}: expected a writable folder, found: {error}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
-        raise InputError(f"{folder}: {file.read()} is at work on it; wait for its end, or end it") from error
+        raise InputError(f"{folder}: in use by {file.read()}; wait until it has ended, or end it") from error
     except OSError:  # some shared file systems have no locks
         pass
     file.truncate(0)
-    file.write(f"process {os.getpid()} of {socket.gethostname()}")
+    file.write(f"process {os.getpid()} on {socket.gethostname()}")
     file.flush()
     return file
 
@@ -105,43 +105,47 @@ def sha256(path: Path) -> str:
 
 def visible_files(folder: Path) -> list[Path]:
     """The files in a folder and its folders, sorted, without those whose name, or a folder's, begins with a dot."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def write_hashes(folder: Path) -> None:
-    """Write down the hashes of a folder's files, for those who read them."""
+    """Write the hashes of a folder's files, for ``check_hashes``."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != HASHES)
     write_json(folder / HASHES, {path.relative_to(folder).as_posix(): sha256(path) for path in files})
 
 
 def check_hashes(folder: Path, required: bool = True) -> None:
-    """Compare a folder's files with the hashes that were written down when it was made.
+    """Compare a folder's files with the hashes that ``write_hashes`` wrote.
 
     Args:
-        folder: what ``write_hashes`` was given.
-        required: whether they must have been; a user's own folder has none.
+        folder: the folder.
+        required: whether there must be hashes; a user's own folder has none.
 
     Raises:
-        InputError: a file is gone or is another, or the hashes are gone.
+        InputError: a file is missing or has changed, or the hashes are missing.
     """
     if not required and not (folder / HASHES).exists():
         return
     if not (folder / HASHES).exists():
-        raise InputError(f"{folder}: expected {HASHES}, the hashes of its files, found none; delete it to make it anew")
+        raise InputError(
+            f"{folder}: expected {HASHES}, the hashes of its files, found none; delete it to make it again"
+        )
     for name, expected in read_json(folder / HASHES).items():
         if not (folder / name).is_file() or sha256(folder / name) != expected:
-            raise InputError(f"{folder / name}: damaged: it is not as {HASHES} says; delete {folder} to make it anew")
+            raise InputError(
+                f"{folder / name}: damaged: its hash is not the one in {HASHES}; delete {folder} to make it again"
+            )
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, whole or not at all."""
+    """Write text as UTF-8, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON, whole or not at all."""
+    """Write ``content`` as indented JSON, completely or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -149,7 +153,7 @@ def read_json(path: Path, keys: Iterable[str] = ()) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: the file is no JSON, or no object with all of the keys.
+        InputError: the file is not JSON, or not an object with all of the keys.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

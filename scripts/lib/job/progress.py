@@ -12,14 +12,14 @@ SECONDS_BETWEEN_LINES = 30
 
 
 def progress(items: Iterable[T], total: int, label: str, unit: str = "steps", size=lambda item: 1) -> Iterator[T]:
-    """Yield ``items``, showing how far the work is and about how long the rest takes.
+    """Yield ``items``, showing the progress and the estimated time left.
 
     Args:
-        items: what to go through.
-        total: the sum of all items' sizes; 0 where it is not known.
-        label: what is being done.
-        unit: what the sizes count.
-        size: how much of the total an item is; 1 by default.
+        items: the items.
+        total: the sum of all items' sizes; 0 if it is not known.
+        label: a name for the work.
+        unit: the unit of the sizes.
+        size: a function that gives the size of an item; 1 by default.
     """
     if sys.stderr.isatty():
         with tqdm(total=total or None, desc=label, unit=f" {unit}") as bar:

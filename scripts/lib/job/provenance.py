@@ -1,4 +1,4 @@
-"""What made a file: the checkout's commit and the versions of libraries."""
+"""Provenance of files: the checkout's commit and the versions of libraries."""
 
 import importlib.metadata
 import subprocess
@@ -8,7 +8,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def git(*arguments: str) -> str:
-    """What git says of the checkout; nothing where there is no git, or no repository."""
+    """The output of a git command in the checkout; empty without git or a repository."""
     try:
         done = subprocess.run(["git", "-C", CHECKOUT, *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -17,7 +17,7 @@ def git(*arguments: str) -> str:
 
 
 def commit() -> str:
-    """The checkout's commit, and how many of its files differ from it."""
+    """The checkout's commit, and the number of files that differ from it."""
     if git("rev-parse", "--show-toplevel") != str(CHECKOUT):
         return "none: the checkout is no git repository"
     changed = len(git("status", "--porcelain", "--untracked-files=no").splitlines())

@@ -1,4 +1,4 @@
-"""Which files of code a script needs."""
+"""The files of code that a script needs."""
 
 import ast
 from functools import cache
@@ -7,9 +7,9 @@ from pathlib import Path
 
 @cache
 def imported(file: Path, root: Path) -> frozenset[Path]:
-    """The modules under ``root`` that a Python file imports, itself or through another of them; packages are no files.
+    """The modules under ``root`` that a Python file imports, directly or through other modules, as files.
 
-    Imports name a module from ``root`` on (``from lib import shards``); relative ones are not looked for.
+    Imports name a module from ``root`` on (``from lib import shards``); relative imports are not followed.
     """
     names = set()
     for node in ast.walk(ast.parse(file.read_bytes(), file)):

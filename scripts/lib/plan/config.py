@@ -1,6 +1,7 @@
-"""The config of a run, checked before any job: a mistake is one line with its key and what was expected."""
+"""The config of a run, checked before any job: a mistake is reported in one line with key and expectation."""
 
 import difflib
+import json
 import re
 import subprocess
 import sys
@@ -20,12 +21,12 @@ from lib.plan.sources import parse_source
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
 MOST_SHARDS = 100_000  # their numbers have five digits
-# what a config defines, and the list that chooses of it
+# mappings of a config, and the lists that select from them
 LISTS = {"models": "build", "baselines": "evaluation.baselines", "reference": "evaluation.references"}
 
 
 class Loader(yaml.SafeLoader):
-    """YAML in which a key that is there twice is a mistake."""
+    """YAML in which a repeated key is a mistake."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """The mapping of a node."""
@@ -37,24 +38,39 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a repeated key is a mistake, as in YAML."""
+    keys = [key for key, _ in pairs]
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            raise ValueError(f"the key {key!r} twice")
+    return dict(pairs)
+
+
 def read_config(path: Path) -> dict:
-    """Read a config file.
+    """Read a config file: JSON if its name ends in ``.json``, else YAML.
 
     Raises:
-        InputError: it is no YAML, or no mapping, or has a key twice; with the line.
+        InputError: it is not in this format, not a mapping, or repeats a key; the message names the line if known.
     """
+    language = "JSON" if path.suffix.lower() == ".json" else "YAML"  # JSON may be indented by tabs, YAML may not
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, object_pairs_hook=without_repeats) if language == "JSON" else yaml.load(text, Loader)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise InputError(f"{path}, line {line}: expected UTF-8, found {error.object[error.start]:#x}") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: expected JSON, found {error.msg}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: expected {language}, found {error}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise InputError(f"{path}, line {line}: expected YAML, found {error.problem}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: expected YAML, found {first_line(error)}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
+        raise InputError(f"{path}: expected a mapping, found {type(content).__name__}")
     return content
 
 
@@ -66,13 +82,13 @@ def value_at(config: dict, path: str) -> Any:
 
 
 def check_used(layers: Iterable[dict]) -> None:
-    """Check that what a config defines is chosen by its own lists or by those of the configs that it is laid over.
+    """Check that each definition of an overlay is selected by its own lists or by those of the configs before it.
 
     Args:
-        layers: config.yaml, which may define more, and the configs that are laid over it, one after another.
+        layers: config.yaml, which may define more than it selects, and its overlays in order.
 
     Raises:
-        InputError: a model, baseline or reference is not.
+        InputError: a model, baseline or reference is not selected.
     """
     chosen: dict[str, list] = {}
     for number, layer in enumerate(layers):
@@ -85,20 +101,20 @@ def check_used(layers: Iterable[dict]) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The name that is most likely meant, or which there are."""
+    """The most similar name, or else all names."""
     names = list(names)
     near = difflib.get_close_matches(name, names, 1)
     return near[0] if near else f"one of {', '.join(names)}"
 
 
 def select(config: dict) -> None:
-    """Keep the models, baselines and references that the config's lists choose, in their order.
+    """Keep the models, baselines and references that the config's lists select, in their order.
 
     Args:
         config: the merged config, changed in place.
 
     Raises:
-        InputError: a name is not defined, or a model comes from one that is not built.
+        InputError: a name is not defined, or a model is derived from one that is not built.
     """
     for kind, path in LISTS.items():
         for name in value_at(config, path):
@@ -107,48 +123,48 @@ def select(config: dict) -> None:
     for name in config["build"]:
         source = config["models"][name].get("from", name)
         if source in config["models"] and source not in config["build"]:
-            raise InputError(f"build: {name} comes from {source}, expected that one too")
+            raise InputError(f"build: {name} is derived from {source}, expected that one in the list too")
     for kind, path in LISTS.items():
         config[kind] = {name: config[kind][name] for name in value_at(config, path)}
 
 
 def folder_of(text: str, sources: str) -> str:
-    """Where a source is on disk: the user's own path, or its folder among the downloads in ``sources``."""
+    """The path of a source on disk: the user's own, or its folder among the downloads in ``sources``."""
     source = parse_source(text)
     return source.path if source.kind == "path" else f"{sources}/{source.slug}"
 
 
 def check_derived(models: dict, name: str) -> None:
-    """Check what a model is derived from, and that it is smaller.
+    """Check the model that another one is derived from, and that the derived one is smaller.
 
     Raises:
         InputError: it is not.
     """
     model, sources = models[name], lineage(models, name)[1:]
     if not {"dimensions", "clusters"} & set(model):
-        raise InputError(f"models.{name}: comes from {model['from']}, expected dimensions or clusters, found neither")
+        raise InputError(f"models.{name}: derived from {model['from']}, expected dimensions or clusters, found neither")
     if "training" in model and "clusters" not in model:
-        raise InputError(f"models.{name}.training: expected none, for without clusters nothing is trained")
+        raise InputError(f"models.{name}.training: expected none, because nothing is trained without clusters")
     wide = dimensions_of(models, model["from"])
     if model.get("dimensions", 0) > wide - ("clusters" not in model):
         raise InputError(
             f"models.{name}.dimensions: {model['dimensions']}, expected fewer than the {wide} of {model['from']}"
         )
     if "clusters" in model and any("clusters" in models[source] for source in sources):
-        raise InputError(f"models.{name}.clusters: expected none, for {model['from']} has some already")
+        raise InputError(f"models.{name}.clusters: expected none, because {model['from']} has clusters already")
 
 
 def expand_seeds(models: dict) -> dict[str, list[str]]:
-    """Put a model for each seed in place of each model of several, and say which are of one.
+    """Replace each model that has several seeds by one model per seed.
 
     Args:
         models: the config's models; changed in place.
 
     Returns:
-        For each model of several ``seeds`` the names of those in its place, ``<name>-seed<n>``.
+        For each model with several ``seeds`` the names of its replacements, ``<name>-seed<n>``.
 
     Raises:
-        InputError: such a name is taken.
+        InputError: such a name is already in use.
     """
     groups: dict[str, list[str]] = {}
     for name, model in list(models.items()):
@@ -158,27 +174,25 @@ def expand_seeds(models: dict) -> dict[str, list[str]]:
         for seed in model["seeds"]:
             member = f"{name}-seed{seed}"
             if member in models:
-                raise InputError(
-                    f"models.{member}: there already, expected no model of that name beside {name}'s seeds"
-                )
+                raise InputError(f"models.{member}: expected another name, because {name}'s seeds need this one")
             models[member] = shared | {"training": shared.get("training", {}) | {"seed": seed}}
             groups.setdefault(name, []).append(member)
     return groups
 
 
 def check_config(config: dict, layers: list[dict], sources: str) -> dict[str, list[str]]:
-    """Check a config, keep what its lists choose, and fill in defaults and seeds.
+    """Check a config, keep what its lists select, and fill in defaults and seeds.
 
     Args:
         config: the merged config; changed in place.
-        layers: config.yaml and the configs that are laid over it, one after another.
+        layers: config.yaml and its overlays in order.
         sources: the folder of the downloads.
 
     Returns:
-        The models that differ in their seed alone, by the name that the config has for them.
+        The models that differ in their seed only, by their common name in the config.
 
     Raises:
-        InputError: something in it is wrong; the first thing, in a line.
+        InputError: there is a mistake; one line about the first.
     """
     config.update(check_keys(config))
     check_used(layers)
@@ -190,18 +204,20 @@ def check_config(config: dict, layers: list[dict], sources: str) -> dict[str, li
 
 
 def check_meaning(config: dict, sources: str) -> None:
-    """Check what a schema cannot: that sources parse and exist, that tasks are known, that numbers fit one another.
+    """Check what a schema cannot: that sources parse and exist, that tasks are known, that numbers are consistent.
 
     Args:
-        config: a config that the schema has passed and filled in.
+        config: a config after ``check_keys``.
         sources: the folder of the downloads.
 
     Raises:
-        InputError: one of them does not.
+        InputError: one of these is not the case.
     """
     evaluation = config["evaluation"]
     texts = {"teacher.source": config["teacher"]["source"]}
-    texts |= {f"corpus.source[{i}]": source for i, source in enumerate(corpus_sources(config))}
+    several = isinstance(config["corpus"]["source"], list)
+    for number, text in enumerate(corpus_sources(config)):
+        texts[f"corpus.source[{number}]" if several else "corpus.source"] = text
     texts |= {f"baselines.{name}": source for name, source in config["baselines"].items()}
     texts |= {f"evaluation.custom_tasks.{name}.source": t["source"] for name, t in evaluation["custom_tasks"].items()}
     for key, text in texts.items():
@@ -214,7 +230,7 @@ def check_meaning(config: dict, sources: str) -> None:
             raise InputError(f"{key}: expected a file or folder, found {there} at {source.path}")
         if re.search(r"[<>{}]", source.path):
             raise InputError(
-                f"{key}: expected a path without <, >, {{ and }}, which Snakemake reads, found {source.path}"
+                f"{key}: expected a path without <, >, {{ and }}, which Snakemake interprets, found {source.path}"
             )
     for name, task in evaluation["custom_tasks"].items():
         source = parse_source(task["source"])
@@ -267,10 +283,10 @@ def check_meaning(config: dict, sources: str) -> None:
 
 
 def check_teacher(config: dict, teacher: Path) -> None:
-    """Check that a teacher on disk is as wide and as long as the config wants it, and its vocabulary large enough.
+    """Check that a teacher on disk has enough dimensions, positions and tokens for the config.
 
     Raises:
-        InputError: it is not.
+        InputError: it does not.
     """
     models = config["models"]
     check_folder(teacher, max(dimensions_of(models, name) for name in models))
@@ -288,14 +304,14 @@ def check_teacher(config: dict, teacher: Path) -> None:
 
 
 def check_tasks(names: Iterable[str], custom: Iterable[str] = ()) -> None:
-    """Check names of mteb's tasks; those of the benchmark are known, for others a process of its own asks mteb.
+    """Check names of mteb's tasks; those of the benchmark are known, for others a subprocess asks mteb.
 
     Args:
-        names: of tasks that are no custom ones.
-        custom: the custom tasks' names, which may be meant.
+        names: of tasks other than custom ones.
+        custom: the custom tasks' names, for suggestions.
 
     Raises:
-        InputError: mteb has no such task, or it is of a type that the pipeline does not average.
+        InputError: mteb has no such task, or its type is not supported.
     """
     unknown = [name for name in names if name.removesuffix(DEVELOPMENT) not in TYPE_OF]
     if not unknown:
@@ -306,4 +322,4 @@ def check_tasks(names: Iterable[str], custom: Iterable[str] = ()) -> None:
         line = done.stderr.strip().splitlines()[-1].removeprefix(f"{script.name}: error: ")
         refused = next((name for name in unknown if repr(name) in line), "")
         near = difflib.get_close_matches(refused, [*custom, *TYPE_OF], 1)
-        raise InputError(f"{line}; is {near[0]} meant?" if near else line)
+        raise InputError(f"{line}; did you mean {near[0]}?" if near else line)

@@ -1,6 +1,6 @@
-"""The models of a run: the stages of each, their files, what they share, and what is said of them.
+"""The models of a run: their stages and files, what they share, and what is reported about them.
 
-All follows from the config, nothing from what is on disk.
+Everything follows from the config, nothing from files on disk.
 """
 
 import math
@@ -22,14 +22,14 @@ def corpus_sources(config: dict) -> list[str]:
 
 
 def lineage(models: dict, name: str) -> list[str]:
-    """A model, the one that it comes from, and so on to one that is trained.
+    """A model, the one that it is derived from, and so on up to a trained one.
 
     Args:
         models: the config's models.
         name: one of them.
 
     Raises:
-        InputError: one of them does not exist, or they come from each other.
+        InputError: one of them does not exist, or the derivation is circular.
     """
     way = [name]
     while "from" in models[way[-1]]:
@@ -38,27 +38,27 @@ def lineage(models: dict, name: str) -> list[str]:
             raise InputError(f"models.{way[-1]}.from: {source!r}, expected one of {', '.join(models)}")
         if source in way:
             raise InputError(
-                f"models.{name}.from: expected a trained model in the end, found {', '.join(way)}, {source}"
+                f"models.{name}.from: expected a trained model at the end, found {', '.join(way)}, {source}"
             )
         way.append(source)
     return way
 
 
 def dimensions_of(models: dict, name: str) -> int:
-    """The dimensions of a model, its own or those of the one that it comes from."""
+    """The dimensions of a model, its own or those of the model that it is derived from."""
     return next(models[each]["dimensions"] for each in lineage(models, name) if "dimensions" in models[each])
 
 
 def trained_stage(generation: int) -> str:
-    """The stage after a born-again generation: ``pretrained`` is number 0."""
+    """The stage of a born-again generation; generation 0 is ``pretrained``."""
     return f"born-again-{generation}" if generation else "pretrained"
 
 
 class Family:
-    """The models of a run, as its config has them."""
+    """The models of a run, by its config."""
 
     def __init__(self, config: dict) -> None:
-        """Take a checked config, in which each model is one that is built, with one seed."""
+        """Take a checked config, which has only models that are built, each with one seed."""
         self.config, self.models = config, config["models"]
         self.baselines, self.tasks = config["baselines"], config["evaluation"]["tasks"]
         self.custom_tasks = config["evaluation"]["custom_tasks"]
@@ -70,12 +70,12 @@ class Family:
         self.shard_size = config["corpus"]["shard_size"]
         self.sentences = max(self.models[model]["sentences"] for model in self.trained)
 
-    # what it is made of
+    # inputs
 
     def downloads(self) -> dict[str, dict[str, str]]:
-        """Each source that is downloaded, by its slug: its text, and the kind of hub repository that it would be.
+        """Each source that is downloaded, by its slug: its text, and its type of repository if it is on a hub.
 
-        A hub's texts are streamed, and a user's own paths are where they are.
+        Texts of a hub are streamed, and paths are used in place.
         """
         texts = [(text, "model") for text in [self.config["teacher"]["source"], *self.baselines.values()]]
         texts += [(text, "dataset") for text in self.corpus if parse_source(text).kind != "hub"]
@@ -84,14 +84,14 @@ class Family:
         return {s.slug: {"source": text, "repo_type": kind} for s, text, kind in sources if s.kind != "path"}
 
     def sample_settings(self) -> dict[str, Any]:
-        """The settings that decide the sample; its texts and the tasks that it stays clear of are more."""
+        """The settings that decide the sample, besides its texts and the tasks whose test texts are kept out."""
         corpus = self.config["corpus"]
         return {"sources": self.corpus} | {k: v for k, v in corpus.items() if k not in ("source", "decontaminate")}
 
-    # the settings of a model
+    # settings of a model
 
     def lineage(self, model: str) -> list[str]:
-        """A model, the one that it comes from, and so on to one that is trained."""
+        """A model, the one that it is derived from, and so on up to a trained one."""
         return lineage(self.models, model)
 
     def dimensions(self, model: str) -> int:
@@ -99,11 +99,11 @@ class Family:
         return dimensions_of(self.models, model)
 
     def vocabulary(self, model: str) -> str | int:
-        """``teacher``, or how many words a trained model adds to the teacher's vocabulary."""
+        """``teacher``, or the number of words that a trained model adds to the teacher's vocabulary."""
         return self.models[model]["vocabulary"]
 
     def sentences_of(self, model: str) -> int:
-        """The number of sentences that a model, or the one that it comes from, is trained on."""
+        """The number of sentences that a model, or the one that it is derived from, is trained on."""
         return self.models[self.lineage(model)[-1]]["sentences"]
 
     def shards(self, sentences: int) -> list[str]:
@@ -111,26 +111,26 @@ class Family:
         return [f"{i:05d}" for i in range(math.ceil(sentences / self.shard_size))]
 
     def training(self, model: str) -> dict[str, Any]:
-        """The training settings of a model; those of the one that it comes from, but for what it says itself."""
+        """The training settings of a model: its own, else those of the model that it is derived from."""
         settings = dict(self.config["training"])
         for each in reversed(self.lineage(model)):
             settings |= self.models[each].get("training", {})
         return settings
 
     def trains_clusters(self, model: str) -> bool:
-        """Whether the vectors that a derived model's tokens share are trained."""
+        """Whether the shared vectors of a derived model are trained."""
         return "clusters" in self.models[model] and self.training(model)["epochs"] > 0
 
-    # its stages
+    # stages of a model
 
     def trained_stages(self, model: str) -> list[str]:
-        """The stages of a model that are trained by us; of a derived one, none."""
+        """The stages of a model that our trainer makes; none for a derived model."""
         if model in self.derived:
             return []
         return list(map(trained_stage, range(self.models[model]["born_again"] + 1)))
 
     def stages_of(self, model: str) -> list[str]:
-        """The stages of a model in the order in which they are made, the last of them the quantized one."""
+        """The stages of a model in the order in which they are made; the last is the quantized one."""
         if model in self.derived:
             return ["derived", "int8"]
         compared = ["tokenlearn"] if self.models[model]["tokenlearn"] else []
@@ -141,7 +141,7 @@ class Family:
         return "derived" if model in self.derived else self.models[model]["released"]
 
     def made_by(self, model: str, stage: str) -> list:
-        """The settings that decide a stage of a trained model; models that agree in them share the stage."""
+        """The settings that decide a stage of a trained model; models with equal settings share the stage."""
         vocabulary = self.vocabulary(model)
         distilled = [
             self.models[model]["dimensions"],
@@ -154,7 +154,7 @@ class Family:
         return [*distilled, self.models[model]["sentences"], training["seed"] if stage == "tokenlearn" else training]
 
     def owner(self, model: str, stage: str) -> str:
-        """The model in whose folder a stage is: the first whose settings make it."""
+        """The model whose folder holds a stage: the first one with its settings."""
         if stage not in ("distilled", "tokenlearn", *self.trained_stages(model)):
             return model
         made_by = self.made_by(model, stage)
@@ -163,7 +163,7 @@ class Family:
         )
 
     def files(self, model: str, stage: str) -> list[str]:
-        """The files of a stage of a model, which may be in another model's folder."""
+        """The files of a model's stage, which may be in another model's folder."""
         folder = f"<results>/models/{self.owner(model, stage)}/{stage}"
         return [f"{folder}/{file}" for file in FILES.get(stage, TRAINED_FILES)]
 
@@ -171,7 +171,7 @@ class Family:
         """The files of the stage of a model that is quantized and released."""
         return self.files(model, self.released(model))
 
-    # of all models
+    # all models
 
     def stages(self) -> list[Stage]:
         """Each model and stage that is made, a shared one once."""
@@ -195,25 +195,25 @@ class Family:
         ]
 
     def meta_files(self) -> list[str]:
-        """What says whose the results in a folder are, without which mteb reads none of them."""
+        """mteb's description of the model in each folder of results, without which mteb does not read the folder."""
         return [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in self.scored()]
 
     def run_files(self) -> list[str]:
-        """What a whole run makes: models, scores, summary, plots and release folders."""
+        """All that a run makes: models, scores, summary, plots and release folders."""
         files = ["<results>/summary.md", "<results>/config.yaml", *self.model_files()]
         files += self.meta_files()
         files += [f"<results>/plots/{plot}.svg" for plot in self.plots()]
         return [*files, *(f"<results>/release/{model}/README.md" for model in self.models)]
 
     def training_reports(self) -> list[str]:
-        """What the trainings report of themselves."""
+        """The reports of the trainings."""
         return [self.files(*pair)[-1] for pair in self.stages() if pair[1] in self.trained_stages(pair[0])]
 
     def compared(self) -> list[tuple[Stage, Stage]]:
-        """Which model and stage is compared with which.
+        """The pairs of stages that are compared.
 
-        A final stage with each baseline and with the stage that it is made of, a derived model with the one that it
-        comes from, each stage with the one before it, and ours with tokenlearn's.
+        Each final stage is compared with each baseline and with the stage that it is made from, each derived model with
+        the one that it is derived from, each stage with the one before it, and ours with tokenlearn's.
         """
 
         def place(model: str, stage: str) -> Stage:
@@ -232,29 +232,29 @@ class Family:
                 pairs += [(place(model, "pretrained"), place(model, "tokenlearn"))]
         return list(dict.fromkeys(pairs))
 
-    # what is said of them
+    # reports
 
     def custom_types(self) -> dict[str, str]:
         """The types of the custom tasks that are evaluated."""
         return {task: self.custom_tasks[task]["type"] for task in self.tasks if task in self.custom_tasks}
 
     def sts_task(self) -> str | None:
-        """The STS task on whose pairs similarities are plotted: of all, the best known."""
+        """The STS task whose pairs are plotted: STSBenchmark, else the first one."""
         types = TYPE_OF | self.custom_types()
         tasks = [task for task in self.tasks if types.get(task.removesuffix(DEVELOPMENT)) == "STS"]
         return min(tasks, key="STSBenchmark".__ne__, default=None)
 
     def similarity_files(self) -> list[str]:
-        """The files of the stages whose similarities are plotted: of the first model the first, and int8."""
+        """The files of the stages whose similarities are plotted: the first model's first stage and int8."""
         first = next(iter(self.models))
         return [file for stage in (self.stages_of(first)[0], "int8") for file in self.files(first, stage)]
 
     def plots(self) -> dict[str, str]:
-        """What each plot shows, by its name."""
+        """A description of each plot, by its name."""
         plots = {
-            "stages": "scores along the stages",
-            "gains": "what each stage gained, and whether by chance",
-            "tasks": "each task, against the baselines",
+            "stages": "scores by stage",
+            "gains": "the gain of each stage, and its significance",
+            "tasks": "each task, compared with the baselines",
             "size": "quality over size",
             "speed": "quality over speed",
             "loss": "loss curves",
@@ -266,7 +266,7 @@ class Family:
         return plots
 
     def card_settings(self, model: str) -> dict[str, Any]:
-        """What a model card says of how its model is made."""
+        """The settings that a model card shows."""
         _, *sources = self.lineage(model)
         release = self.config["release"]
         return {
@@ -287,10 +287,10 @@ class Family:
         }
 
     def summary_settings(self, seeds: dict[str, list[str]]) -> dict[str, Any]:
-        """What the summary says beside the results.
+        """The settings that the summary shows with the results.
 
         Args:
-            seeds: the models that differ in their seed alone, by the name that the config has for them.
+            seeds: the models that differ in their seed only, by their common name in the config.
         """
         custom = [(task, self.custom_tasks[task]) for task in self.custom_types()]
         clustered = {name: model for name, model in self.models.items() if "clusters" in model}

@@ -1,8 +1,8 @@
-"""How many sentences a training holds out to validate on; known without importing a library."""
+"""How many sentences a training holds out for validation; needs no other library."""
 
 SHARE, MOST = 0.1, 4096
 
 
 def held_out(sentences: int) -> int:
-    """The number of sentences, of so many, that are not trained on."""
+    """The number of held-out sentences, out of ``sentences``."""
     return min(MOST, int(sentences * SHARE))

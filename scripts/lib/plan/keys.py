@@ -1,6 +1,6 @@
 """The keys of a config: the type, default, bounds and meaning of each, in one place.
 
-``schemas/config.schema.json`` and ``docs/config.md`` are made of this by ``describe_config.py``.
+``describe_config.py`` makes ``schemas/config.schema.json`` and ``docs/config.md`` from this.
 """
 
 import copy
@@ -15,23 +15,23 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 from lib.job.command import InputError
 
 WILDCARD = re.compile(r"\{\s*\w+\s*(,[^}]*)?\}")  # as Snakemake reads it in a rule's params
-RESERVED_RUNS = ["sources", "README.md"]  # what else there is in results/
+RESERVED_RUNS = ["sources", "README.md"]  # other names in results/
 RESERVED_TASKS = ["model_meta"]  # a file beside the results
 
 
 def check_text(text: str) -> str:
-    """Refuse what Snakemake or UTF-8 cannot pass on."""
+    """Refuse text that Snakemake or UTF-8 cannot pass on."""
     if WILDCARD.search(text):
-        raise ValueError("no word in braces, which Snakemake reads as a wildcard")
+        raise ValueError("text without a word in braces, which Snakemake reads as a wildcard")
     if re.search("[\ud800-\udfff]", text):
-        raise ValueError("text that UTF-8 can write, without lone surrogates")
+        raise ValueError("text without lone surrogates, which UTF-8 cannot encode")
     return text
 
 
 def no_option(text: str) -> str:
     """Refuse a value that a command line would take for an option."""
     if text.startswith("-"):
-        raise ValueError("no - at the beginning")
+        raise ValueError("text that does not begin with -")
     return text
 
 
@@ -40,7 +40,7 @@ def none_of(reserved: list[str]) -> AfterValidator:
 
     def check(name: str) -> str:
         if name in reserved:
-            raise ValueError(f"another name, for {name} is one of ours")
+            raise ValueError(f"another name, because {name} is reserved")
         return name
 
     return AfterValidator(check)
@@ -59,15 +59,15 @@ Dimensions = Annotated[int, Field(ge=2, le=65_536)]
 
 
 def distinct(names: list) -> list:
-    """Refuse a list that has an entry twice."""
+    """Refuse a list in which an entry is repeated."""
     twice = [name for number, name in enumerate(names) if name in names[:number]]
     if twice:
-        raise ValueError(f"each entry once, but {twice[0]!r} is there twice")
+        raise ValueError(f"different entries, but {twice[0]!r} is listed twice")
     return names
 
 
 class Keys(BaseModel):
-    """Keys of a mapping; others are refused, and no value is converted."""
+    """Keys of a mapping; other keys are refused, and no value is converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -78,11 +78,11 @@ class Teacher(Keys):
     source: SourceText
     """A transformers folder with `model.safetensors` and a fast tokenizer."""
     max_length: Annotated[int, Field(ge=8, le=1_000_000)]
-    """Tokens of a sentence that the teacher reads, special ones included."""
+    """Tokens of a sentence that the teacher reads, including special tokens."""
     pooling: Literal["mean", "mean-with-special", "cls", "last"]
-    """`mean` of the tokens but the special ones, `mean-with-special`, `cls` or `last`."""
+    """`mean` of all but the special tokens, `mean-with-special`, `cls` or `last`."""
     prompt: Text
-    """Put before each sentence, where a teacher wants one."""
+    """Text before each sentence, if the teacher expects one."""
 
 
 class Corpus(Keys):
@@ -93,44 +93,44 @@ class Corpus(Keys):
     text_key: Annotated[Text, Field(min_length=1), AfterValidator(no_option)]
     """Key or column of the text, in JSON and in tables."""
     documents: Literal["enough", "all"]
-    """`enough`: files are read one after another until there are enough sentences; `all`: every one."""
+    """`enough`: read files alternately until there are enough sentences; `all`: read all files."""
     language: Annotated[str, Field(pattern=LANGUAGE)] | None
-    """Sentences in another language are dropped; null keeps any."""
+    """Code of the language; sentences in other languages are dropped. null keeps all."""
     decontaminate: Annotated[list[Name], AfterValidator(distinct)] | None
-    """Tasks whose test texts are kept out; null: all that are evaluated."""
+    """Tasks whose test texts are kept out of the sample; null: all evaluated tasks."""
     min_words: Annotated[int, Field(ge=1, le=10_000)]
-    """Shorter sentences are dropped."""
+    """Sentences with fewer words are dropped."""
     max_words: Annotated[int, Field(ge=1, le=10_000)]
-    """Longer sentences are dropped."""
+    """Sentences with more words are dropped."""
     spans: Annotated[float, Field(ge=0, le=0.9)]
-    """Share of the texts that are short spans, cut from the sentences at random."""
+    """Share of the texts that are short spans, cut from sentences at random."""
     span_words: Annotated[int, Field(ge=1, le=10_000)]
-    """Words of a span at most."""
+    """The longest span, in words."""
     shard_size: Annotated[int, Field(ge=1, le=100_000_000)]
-    """Sentences in a shard, which is one job of the teacher; the last one is filled up while there are texts."""
+    """Sentences in a shard; embedding a shard is one job. The last shard is filled if there are enough texts."""
     seed: Seed
-    """Of the sample."""
+    """Seed of the sampling."""
 
 
 class Training(Keys):
-    """How every model is trained; a model may change any of these under its own `training`."""
+    """Training settings of all models; a model can change any of these under its own `training`."""
 
     loss: Literal["similarity", "contrastive"]
     """`similarity` (in-batch similarity matching) or `contrastive` (the card's)."""
     temperature: Annotated[float, Field(gt=0, le=1000)]
-    """Divides cosines before a softmax."""
+    """Divides the cosines before the softmax."""
     similarity_weight: Annotated[float, Field(ge=0, le=1e9)]
-    """Of the squared difference of the similarity matrices; of the loss `similarity` only."""
+    """Weight of the squared difference of the similarity matrices; for the loss `similarity` only."""
     batch_size: Annotated[int, Field(ge=2, le=2**20)]
-    """Sentences compared with each other in a step."""
+    """Sentences that are compared with each other in a step."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
-    """Adam's, decayed linearly to zero."""
+    """Learning rate of Adam, decayed linearly to zero."""
     epochs: Annotated[int, Field(ge=0, le=10_000)]
     """Passes over the sentences."""
     patience: Annotated[int, Field(ge=1, le=10_000)]
-    """Epochs without a better held-out loss before training stops."""
+    """Training stops after so many epochs without a better held-out loss."""
     seed: Seed
-    """Of the order of the sentences, and of which are held out."""
+    """Seed of the order of the sentences and of the choice of those held out."""
 
 
 CHANGES: dict[str, Any] = {
@@ -138,7 +138,7 @@ CHANGES: dict[str, Any] = {
     for name, field in Training.model_fields.items()
 }
 TrainingChange = create_model(
-    "TrainingChange", __base__=Keys, __doc__="Training settings of one model, in place of `training`'s.", **CHANGES
+    "TrainingChange", __base__=Keys, __doc__="Training settings of one model, in place of `training`.", **CHANGES
 )
 
 
@@ -146,38 +146,38 @@ class TrainedModel(Keys):
     """A model that is distilled from the teacher and trained."""
 
     dimensions: Dimensions
-    """Of its vectors."""
+    """Dimensions of the model's vectors."""
     sentences: Annotated[int, Field(ge=20, le=10**10)]
-    """To train on: the first ones of the sample."""
+    """Number of sentences to train on, from the beginning of the sample."""
     vocabulary: Literal["teacher"] | Annotated[int, Field(ge=1, le=10_000_000)] = "teacher"
-    """`teacher`, or how many of the corpus's words to add to the teacher's tokens."""
+    """`teacher`, or the number of frequent corpus words to add to the teacher's tokens."""
     born_again: Annotated[int, Field(ge=0, le=20)] = 0
-    """Generations of a fresh student that learns the last one's embeddings."""
+    """Number of generations, in each of which a fresh student learns the embeddings of the previous one."""
     tokenlearn: bool = False
-    """Whether tokenlearn's own trainer makes a stage too, to compare with."""
+    """Whether to train with tokenlearn's own trainer too, for comparison."""
     released: Annotated[str, Field(pattern=STAGE)] = "pretrained"
     """The stage that is quantized and released."""
     seeds: Annotated[list[Seed], Field(min_length=2), AfterValidator(distinct)] = None  # type: ignore[assignment]
-    """Several, `[1, 2, 3]`: a model for each, and their mean and standard deviation in the table."""
+    """Several training seeds, such as `[1, 2, 3]`: one model per seed; the tables show mean and standard deviation."""
     training: TrainingChange = None  # type: ignore[valid-type]
-    """Any of the keys of `training`, in their place."""
+    """Any of the keys of `training`, for this model."""
 
 
 class DerivedModel(Keys):
-    """A model that is made of another one: fewer dimensions, shared vectors, or both."""
+    """A model that is derived from another one: fewer dimensions, shared vectors, or both."""
 
     source: Name = Field(alias="from")
-    """The model that it comes from."""
+    """Name of the model that it is derived from."""
     dimensions: Dimensions = None  # type: ignore[assignment]
-    """Fewer than the other's, by PCA of its sentence embeddings."""
+    """Fewer dimensions than the other model has, by PCA of its sentence embeddings."""
     clusters: Annotated[int, Field(ge=2, le=10_000_000)] = None  # type: ignore[assignment]
-    """How many vectors its tokens share, trained as the other model was."""
+    """Number of vectors that the tokens share, trained with the other model's training settings."""
     training: TrainingChange = None  # type: ignore[valid-type]
-    """Of the shared vectors: any of the keys of `training`, in place of the other model's."""
+    """Any of the keys of `training`, for the shared vectors; the others are those of the other model."""
 
 
 def kind_of_model(value: Any) -> str:
-    """Which of the two kinds of model a mapping describes."""
+    """The kind of model that a mapping describes."""
     return "derived" if isinstance(value, dict) and "from" in value else "trained"
 
 
@@ -190,76 +190,76 @@ class CustomTask(Keys):
     """A task of your own."""
 
     type: Literal["STS", "Classification", "PairClassification"]
-    """How it is scored, and the columns that it needs."""
+    """Type of the task, which decides the score and the columns of the table."""
     source: SourceText
     """A table, or a folder with a table for each split."""
     format: Literal["table", "trec", "amazon_snippets", "privacy_policy", "lee", "wordsim353"] = "table"
-    """`table`, or how one of the quickstart's data sets is written."""
+    """`table`, or the file format of one of the quickstart's data sets."""
     description: Annotated[Text, Field(min_length=1)]
-    """What the table and the report say of it."""
+    """Description of the task in the summary and the report."""
 
 
 class Evaluation(Keys):
-    """What the models are scored on, and beside which others."""
+    """The tasks that models are scored on, and the models to compare with."""
 
     tasks: Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
-    """Names of mteb's tasks (English, test split), `<task>-dev` for its validation split, or names of custom tasks."""
+    """Names of mteb's tasks (English, test split), `<task>-dev` for the validation split, or names of custom tasks."""
     custom_tasks: dict[Annotated[Name, none_of(RESERVED_TASKS)], CustomTask]
     """Tasks of your own, by name."""
     seed: Seed
-    """Of the bootstrap that says which differences are statistically significant."""
+    """Seed of the bootstrap for statistical significance."""
     baselines: Annotated[list[Name], AfterValidator(distinct)]
-    """Names of the baselines that are scored by the same script."""
+    """Names of the baselines to score, by the same script."""
     references: Annotated[list[Text], AfterValidator(distinct)]
-    """Names under `reference` whose numbers are shown beside the run's."""
+    """Names under `reference` whose numbers are shown."""
 
 
 class Release(Keys):
-    """What a release is allowed to lose, and where it goes."""
+    """Conditions and destination of a release."""
 
     license: Annotated[Text, Field(min_length=1)]
-    """Of the released models, written into their cards."""
+    """Licence of the released models, written into their model cards."""
     most_lost: Annotated[float, Field(ge=0, le=100)]
-    """By how much int8 may lower a category's mean, of 100; a model that loses more is not released."""
+    """Points (score × 100) that int8 may lose in a category's mean; a model that loses more is not released."""
     owner: Name | None
-    """The hub's user or organisation that `snakemake publish` uploads to."""
+    """User or organisation on the hub that `snakemake publish` uploads to."""
 
 
 class Config(Keys):
     """The configuration of a run."""
 
     run: Annotated[Name, none_of(RESERVED_RUNS)]
-    """Results go to `results/<run>/`."""
+    """Name of the run; results go to `results/<run>/`."""
     about: Text
-    """A sentence or two that the summary and the model cards begin with."""
+    """One or two sentences at the top of the summary and the model cards."""
     teacher: Teacher
     corpus: Corpus
     training: Training
     models: Annotated[dict[Name, Model], Field(min_length=1)]
-    """The models that are defined, by name; `build` chooses of them."""
+    """Definitions of models, by name; `build` selects from them."""
     build: Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
-    """Names of the models of the run."""
+    """Names of the models to make."""
     baselines: dict[Name, SourceText]
-    """Sources of sentence-transformers or model2vec folders to compare with, by name."""
+    """Sources of sentence-transformers or model2vec models to compare with, by name."""
     evaluation: Evaluation
     reference_about: Text
-    """Whose numbers the reference holds."""
+    """Where the reference numbers come from."""
     reference: dict[Text, dict[Text, dict[Text, float]]]
-    """Numbers of others: by model, by whose they are, by category (or `Avg`, `Size (MB)`)."""
+    """Published numbers, by model, by source, by category (or `Avg`, `Size (MB)`)."""
     release: Release
 
 
-# what a text of a pattern has to be, in words
+# what each pattern means, in words
 PATTERNS = {
-    NAME: "letters, digits, dots, underscores and hyphens, the first of them a letter or digit",
+    NAME: "letters, digits, dots, underscores and hyphens, beginning with a letter or digit",
     SOURCE: "hub:…, package:… or path:…",
-    LANGUAGE: "a language's code of two or three letters, such as en",
+    LANGUAGE: "a language code of two or three letters, such as en",
     STAGE: "distilled, tokenlearn, pretrained or born-again-<number>",
 }
 
 
 def places(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[type[BaseModel], str, str]]:
-    """Each key of a config, in order: the mapping that it is of, its path there, and its field's name.
+    """Each key of a config, in order: the model of its mapping, its path, and its field's name.
 
     In a path ``<name>`` is a key that the user chooses.
     """
@@ -271,7 +271,7 @@ def places(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Itera
 
 
 def inner_models(annotation: Any) -> Iterator[tuple[type[BaseModel], bool]]:
-    """The models in a type, and whether they are a mapping's values."""
+    """The models in a type, and whether they are the values of a mapping."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, False
     for part in get_args(annotation):
@@ -290,7 +290,7 @@ def path_of(error: ErrorDetails, config: Any) -> list[str | int]:
 
 
 def expected(error: ErrorDetails) -> str:
-    """What pydantic expected, in our words."""
+    """What pydantic expected, in plain words."""
     if error["type"] == "string_pattern_mismatch":
         return PATTERNS[error["ctx"]["pattern"]]
     if error["type"] in ("model_type", "invalid_key"):
@@ -301,7 +301,7 @@ def expected(error: ErrorDetails) -> str:
 
 
 def hint(path: list[str | int], config: dict) -> str:
-    """Which key is meant by one that nobody knows, or where it belongs."""
+    """The likely key in place of an unknown one, or where the key belongs."""
     parent: Any = config
     for part in path[:-1]:
         parent = parent[part]
@@ -317,7 +317,7 @@ def hint(path: list[str | int], config: dict) -> str:
         elif key == path[-1] and not fits:
             elsewhere.append(place)
     if elsewhere:
-        return f"its place is {' or '.join(dict.fromkeys(elsewhere))}"
+        return f"it belongs at {' or '.join(dict.fromkeys(elsewhere))}"
     near = difflib.get_close_matches(str(path[-1]), siblings, 1)
     return f"expected {near[0]}" if near else f"expected one of {', '.join(siblings)}"
 
@@ -329,14 +329,14 @@ def check_keys(config: dict) -> dict:
         The config, with the defaults of models and custom tasks.
 
     Raises:
-        InputError: a key is unknown or missing, or its value is not what it has to be; the first one, in a line.
+        InputError: a key is unknown or missing, or its value is invalid; one line about the first mistake.
     """
     try:
         checked = Config.model_validate(config)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
         paths = [path_of(error, config) for error in errors]
-        # a key that nobody knows before what is missing in its place; of a list or a text, the entry
+        # an unknown key before a missing one, which it may misspell; of a list or a text, the entry
         order = [
             (error["type"] != "extra_forbidden", error["loc"][0] != errors[0]["loc"][0], -len(path))
             for error, path in zip(errors, paths, strict=True)
@@ -347,7 +347,7 @@ def check_keys(config: dict) -> dict:
             raise InputError(f"{name}: no such key; {hint(path, config)}") from invalid
         if first["type"] == "missing":
             raise InputError(f"{name}: expected a value, found none") from invalid
-        # of a union each type has its own error
+        # each type of a union has an error of its own
         wanted = dict.fromkeys(expected(error) for error, place in zip(errors, paths, strict=True) if place == path)
         value = repr(first["input"])
         shown = value if len(value) < 80 else f"{value[:77]}…"
@@ -361,6 +361,6 @@ def check_keys(config: dict) -> dict:
 
 
 def defaults_of(keys: Keys) -> dict[str, Any]:
-    """The defaults of a mapping's keys, of those that have one."""
+    """The defaults of the keys that have one."""
     fields = type(keys).model_fields.items()
     return {name: field.default for name, field in fields if field.default not in (None, PydanticUndefined)}

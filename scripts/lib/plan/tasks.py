@@ -1,4 +1,4 @@
-"""The tasks of MTEB(eng, v1) that the pipeline averages, known without importing mteb, which takes seconds."""
+"""The tasks of MTEB(eng, v1) that the pipeline averages, listed here because importing mteb takes seconds."""
 
 BENCHMARK = "MTEB(eng, v1)"
 BENCHMARK_TASKS = {
@@ -30,5 +30,5 @@ BENCHMARK_TASKS = {
     ],
     "PairClassification": ["SprintDuplicateQuestions", "TwitterSemEval2015", "TwitterURLCorpus"],
 }
-DEVELOPMENT = "-dev"  # at a task's name: what is chosen on, its validation split or a part of its training split
+DEVELOPMENT = "-dev"  # suffix of a task for development: its validation split, or a part of its training split
 TYPE_OF = {task: task_type for task_type, tasks in BENCHMARK_TASKS.items() for task in tasks}

@@ -1,4 +1,4 @@
-"""Compare two finished runs: what changed in the config, on average and on each task, and is it more than chance?"""
+"""Compare two finished runs: what changed in the config, on average and on each task, and is it significant?"""
 
 import argparse
 from pathlib import Path
@@ -23,17 +23,17 @@ def flat(value: Any, key: str = "") -> dict[str, Any]:
 
 
 def changed_settings(before: dict, after: dict) -> list[list[str]]:
-    """The settings that differ: key, before, after; a dash where one has none."""
+    """The settings that differ: key, value before, value after; a dash for a missing one."""
     old, new = flat(before), flat(after)
     keys = [key for key in {**old, **new} if old.get(key, "–") != new.get(key, "–")]
     return [[key, str(old.get(key, "–")), str(new.get(key, "–"))] for key in keys]
 
 
 def read_run(folder: Path) -> tuple[dict, dict, dict, dict]:
-    """A finished run: its summary; the scores of each (model, stage), and their bootstrap; the config.
+    """A finished run: its summary, the scores of each (model, stage), their bootstrap samples, and its config.
 
     Raises:
-        InputError: something of the run is missing.
+        InputError: a file of the run is missing.
     """
     summary = read_json(folder / "summary.json", ["rows", "settings"])
     scores: dict[tuple[str, str], dict[str, dict]] = {}
@@ -53,12 +53,12 @@ def differing(before: Path, after: Path) -> list[Section]:
     """The sections of a comparison.
 
     Raises:
-        InputError: a run is not finished, or the two drew other items for the bootstrap.
+        InputError: a run is not finished, or the bootstraps sampled different items.
     """
     (old_summary, old, old_resampled, old_config), (summary, new, resampled, config) = map(read_run, [before, after])
     seeds = [each["settings"]["evaluation_seed"] for each in (old_summary, summary)]
     if seeds[0] != seeds[1]:
-        raise InputError(f"evaluation.seed: {seeds[0]} in {before}, {seeds[1]} in {after}; expected the same draws")
+        raise InputError(f"evaluation.seed: {seeds[0]} in {before}, {seeds[1]} in {after}; expected the same seed")
     rows, tasks, other_data = [], [], set()
     for key in [key for key in new if key in old]:
         alike = {t: row for t, row in new[key].items() if t in old[key]}
@@ -77,7 +77,7 @@ def differing(before: Path, after: Path) -> list[Section]:
         }
         rows += [names | row for row in differences]
         for row in [row for row in differences if row["of"] in alike]:
-            star = "" if row["stands"] == "no" else "*"
+            star = "" if row["significant"] == "no" else "*"
             numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}{star}"]
             tasks.append([", ".join(key), row["of"], *numbers, interval_text(row["low"], row["high"])])
     only = [
@@ -86,10 +86,13 @@ def differing(before: Path, after: Path) -> list[Section]:
         if set(mine) - set(others)
     ]
     if other_data:
-        only.append(f"Not compared, for their data are of another revision: {', '.join(sorted(other_data))}.")
+        only.append(f"Not compared, because their data are of another revision: {', '.join(sorted(other_data))}.")
     return [
         Section(
-            f"{after.name} against {before.name}", [DIFFERENCES, *only], DIFFERENCES_HEADER, difference_lines(rows)
+            f"{after.name} compared with {before.name}",
+            [DIFFERENCES, *only],
+            DIFFERENCES_HEADER,
+            difference_lines(rows),
         ),
         Section(
             "Settings",
@@ -105,8 +108,8 @@ def main(argv: list[str]) -> None:
     """Write the comparison of two runs as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", type=Path, required=True, help="a finished run's folder")
-    parser.add_argument("--after", type=Path, required=True, help="the other's")
-    parser.add_argument("--output", type=Path, required=True, help="the Markdown to write")
+    parser.add_argument("--after", type=Path, required=True, help="the other finished run's folder")
+    parser.add_argument("--output", type=Path, required=True, help="the Markdown file to write")
     args = parser.parse_args(argv)
     write_text(args.output, markdown_page(differing(args.before, args.after)))
 

@@ -1,4 +1,4 @@
-"""Find the most frequent words of the sampled sentences, to add to a model's vocabulary."""
+"""Count the words of the sampled sentences and keep the most frequent, to extend a model's vocabulary."""
 
 import argparse
 from collections import Counter
@@ -17,8 +17,8 @@ WORD = regex.compile(r"\w+|[^\w\s]+")
 def frequent_words(sentences: Iterable[str], size: int) -> list[str]:
     """The ``size`` most frequent words of the lower-cased sentences, most frequent first, ties in code point order.
 
-    A word is a run of word characters or of other visible ones, as in tokenlearn's ``create_vocab``; only the counts
-    are held in memory.
+    A word is a run of word characters or of other visible characters, as in tokenlearn's ``create_vocab``. Only the
+    counts are held in memory.
     """
     counts: Counter[str] = Counter()
     for sentence in sentences:
@@ -27,11 +27,11 @@ def frequent_words(sentences: Iterable[str], size: int) -> list[str]:
 
 
 def main(argv: list[str]) -> None:
-    """Write the vocabulary, a word a line."""
+    """Write the vocabulary, one word per line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the parquet shards")
-    parser.add_argument("--count", type=int, required=True, help="sentences to use, from the first shard on")
-    parser.add_argument("--size", type=int, required=True, help="words to keep")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
+    parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
+    parser.add_argument("--size", type=int, required=True, help="number of words to keep")
     parser.add_argument("--output", type=Path, required=True, help="the text file to write")
     args = parser.parse_args(argv)
     words = frequent_words(read_sample(args.sentences, args.count)[0], args.size)

@@ -9,7 +9,7 @@ import polars
 import pytest
 from helpers import write_task
 
-import sentences as script
+import sample_sentences as script
 from lib.job.command import InputError
 from lib.job.files import sha256
 from lib.overlap import TaskTexts, hash_texts, normalized_words
@@ -59,7 +59,7 @@ def test_too_few_sentences_are_a_mistake_that_names_the_rule_which_dropped_most(
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("\n".join([*long, "Short.", "The boat left the old harbour."]))
     command = ["--sources", json.dumps([f"path:{tmp_path}/texts"]), "--paths", tmp_path / "texts", "--count", 20]
-    command += ["--shard-size", 10, "--shards", tmp_path / "shards", "--manifest", tmp_path / "manifest.json"]
+    command += ["--shard-size", 10, "--sentences", tmp_path / "shards", "--manifest", tmp_path / "manifest.json"]
     with pytest.raises(InputError, match=r"too_long.*max_words: 60.*30 of 32"):
         script.main([str(part) for part in command])
     assert not (tmp_path / "manifest.json").exists()
@@ -70,13 +70,13 @@ def test_a_document_with_a_lone_surrogate_is_cleaned_not_a_crash():
     assert sorted(kept) == ["The boat left the old harbour.", "The quiet tide rose under it."]
 
 
-def test_a_sentences_place_depends_on_its_normalized_words_and_the_seed():
-    def place(text, seed):
-        return script.place(normalized_words(text), seed)
+def test_a_sentences_rank_depends_on_its_normalized_words_and_the_seed():
+    def rank(text, seed):
+        return script.rank_of(normalized_words(text), seed)
 
-    assert place("The Straße", 1) == place("the STRASSE!", 1)
-    assert place("The boat", 1) != place("The boat", 2)
-    assert place("The boat", 1) != place("The boats", 1)
+    assert rank("The Straße", 1) == rank("the STRASSE!", 1)
+    assert rank("The boat", 1) != rank("The boat", 2)
+    assert rank("The boat", 1) != rank("The boats", 1)
 
 
 def test_the_sample_does_not_depend_on_the_order_of_the_documents(sentences):
@@ -134,7 +134,7 @@ def arguments(tmp_path, sentences):
     (source / "b.txt").write_text("\n\n".join(sentences[200:]))
     shards = [tmp_path / "out" / f"{i:05}.parquet" for i in range(3)]
     argv = ["--sources", json.dumps([f"path:{source}"]), "--paths", str(source), "--shard-size", "40", "--seed", "5"]
-    argv += ["--shards", str(tmp_path / "out"), "--manifest", str(tmp_path / "out" / "manifest.json")]
+    argv += ["--sentences", str(tmp_path / "out"), "--manifest", str(tmp_path / "out" / "manifest.json")]
     return argv, shards
 
 

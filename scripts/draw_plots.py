@@ -31,12 +31,12 @@ plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top
 
 
 def look(number: int) -> dict[str, str]:
-    """The colour and marker of the curve of a number."""
+    """The colour and marker of curve number ``number``."""
     return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
 def in_order(stages: Iterable[str]) -> list[str]:
-    """Distinct stages in the order in which a model goes through them."""
+    """Distinct stages in the order in which they are made."""
 
     def place(stage: str) -> float:
         fixed = {"distilled": 0, "tokenlearn": 0.5, "pretrained": 1, "derived": 999, "int8": 1000}
@@ -48,7 +48,7 @@ def in_order(stages: Iterable[str]) -> list[str]:
 def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, str]) -> Figure:
     """The category means and the macro average of each model along its stages, baselines as horizontal lines.
 
-    A dotted line leads from a model's released stage to the int8 one that was made of it.
+    A dotted line leads from a model's released stage to its int8 version.
     """
     categories = [c for c in MEANS if any(c in row for row in averages)]
     figure, axes = plt.subplots(1, len(categories), figsize=(3.4 * len(categories), 4.6), layout="constrained")
@@ -69,19 +69,19 @@ def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, 
         axis.set_title(category)
         axis.set_xticks(range(len(stages)), stages, rotation=45, ha="right", rotation_mode="anchor")
         axis.set_xlim(-0.4, len(stages) - 0.6)
-    axes[0].set_ylabel("score (hundredths)")
+    axes[0].set_ylabel("score × 100")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
 def quality_plot(averages: list[dict], places: dict[str, float], label: str, published: list[tuple]) -> Figure:
-    """The macro average of each int8 model and each baseline over something else, logarithmic.
+    """The macro average of each int8 model and each baseline over another quantity, on a logarithmic axis.
 
     Args:
         averages: the summary's means.
-        places: of each model/stage.
-        label: what ``places`` are.
-        published: others' numbers, drawn as crosses: place, macro average and label of each.
+        places: the other quantity, by model/stage.
+        label: of its axis.
+        published: numbers of other authors, drawn as crosses: quantity, macro average and label of each.
     """
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
     points = [row for row in averages if row["stage"] in ("int8", "baseline")]
@@ -105,8 +105,8 @@ def quality_plot(averages: list[dict], places: dict[str, float], label: str, pub
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.margins(0.15)
     axis.grid(alpha=0.3)
-    axis.set_xlabel(f"{label}, logarithmic")
-    axis.set_ylabel("macro average (hundredths)")
+    axis.set_xlabel(f"{label}, log scale")
+    axis.set_ylabel("macro average (score × 100)")
     if axis.lines:
         figure.legend(loc="outside right upper", frameon=False)
     return figure
@@ -115,9 +115,9 @@ def quality_plot(averages: list[dict], places: dict[str, float], label: str, pub
 def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, dict]) -> Figure:
     """The macro average over the size of the weights: each int8 stage, the baselines, and crosses for a reference."""
     published = [
-        (numbers["Size (MB)"], numbers["Avg"], f"{model}, {whose}")
-        for model, theirs in reference.items()
-        for whose, numbers in theirs.items()
+        (numbers["Size (MB)"], numbers["Avg"], f"{model}, {source}")
+        for model, sources in reference.items()
+        for source, numbers in sources.items()
         if {"Size (MB)", "Avg"} <= set(numbers)
     ]
     megabytes = {name: size / 1e6 for name, size in sizes.items()}
@@ -125,17 +125,17 @@ def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, 
 
 
 def intervals(axis: Axes, rows: list[dict], places: list[float], **style: Any) -> None:
-    """Draw differences as points on lines, their 95 % intervals as bars; hollow where an interval holds zero."""
+    """Draw differences as points on lines, their 95 % intervals as bars; hollow if not significant."""
     for row, place in zip(rows, places, strict=True):
         low, value, high = (row[key] for key in ("low", "difference", "high"))
-        fill = "none" if row["stands"] == "no" else "full"
+        fill = "none" if row["significant"] == "no" else "full"
         axis.errorbar(value, place, xerr=[[value - low], [high - value]], capsize=2, fillstyle=fill, **style)
     axis.axvline(0, color="#666666", linewidth=0.8)
     axis.grid(axis="x", alpha=0.3)
 
 
 def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
-    """What each stage gained on the one that it was made of, in each category, with intervals over the tasks' items."""
+    """The gain of each stage over the one that it was made from, by category, with intervals over the tasks' items."""
     pairs: dict[str, dict[str, dict]] = {}
     for row in differences:
         if row["against_model"] not in baselines:
@@ -150,7 +150,7 @@ def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
         axis.set_title(category)
     axes[0][0].set_yticks(range(len(pairs)), pairs)
     axes[0][0].invert_yaxis()
-    figure.supxlabel("gain (hundredths)")
+    figure.supxlabel("gain (points, score × 100)")
     return figure
 
 
@@ -168,8 +168,8 @@ def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
         axis.plot([], [], linestyle="none", label=baseline, **look(i))
     axis.set_yticks(range(len(tasks)), tasks)
     axis.invert_yaxis()
-    axis.set_xlabel("difference (hundredths)")
-    figure.suptitle(f"{first}, int8, less each baseline", fontsize="medium")
+    axis.set_xlabel("difference (points, score × 100)")
+    figure.suptitle(f"{first}, int8, minus each baseline", fontsize="medium")
     if baselines:
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -189,24 +189,24 @@ def clusters_plot(averages: list[dict], clusters: dict[str, dict]) -> Figure:
         curve = curves.setdefault((settings["from"], settings["dimensions"]), [])
         curve.append((settings["clusters"], score[model]))
     for i, ((parent, dimensions), curve) in enumerate(curves.items()):
-        axis.plot(*zip(*sorted(curve), strict=True), **look(i), label=f"of {parent}, {dimensions} dimensions")
+        axis.plot(*zip(*sorted(curve), strict=True), **look(i), label=f"from {parent}, {dimensions} dimensions")
     for i, parent in enumerate(dict.fromkeys(parent for parent, _ in curves)):
         style = {"color": "#666666", "linestyle": ["--", ":", "-."][i % 3]}
-        axis.axhline(score[parent], **style, label=f"{parent}, a vector a token")
+        axis.axhline(score[parent], **style, label=f"{parent}, one vector per token")
     axis.set_xscale("log")
     ticks = sorted({settings["clusters"] for settings in clusters.values()})
     axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.margins(0.15)
     axis.grid(alpha=0.3)
-    axis.set_xlabel("shared vectors (logarithmic)")
-    axis.set_ylabel("macro average (hundredths)")
+    axis.set_xlabel("shared vectors, log scale")
+    axis.set_ylabel("macro average (score × 100)")
     figure.legend(loc="outside lower center", frameon=False)
     return figure
 
 
 def similarity_plot(models: list[Path], data: Path) -> Figure:
-    """The cosines that stages of a model give the pairs of an STS task, over the pairs' ratings.
+    """The cosines of an STS task's pairs, by stages of a model, over the pairs' ratings.
 
     Args:
         models: the stages' folders, ``…/model/stage``.
@@ -250,14 +250,14 @@ def loss_plot(trainings: dict[str, dict]) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG; the same numbers give the same bytes."""
+    """Write a figure as SVG; equal numbers give equal bytes."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
     plt.close(figure)
 
 
 def main(argv: list[str]) -> None:
-    """Draw those plots of one run whose files are asked for."""
+    """Draw the requested plots of one run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--differences", type=Path, required=True, help="differences.csv")
@@ -266,7 +266,9 @@ def main(argv: list[str]) -> None:
         "--similarities", type=Path, nargs="*", default=[], help="folders of stages to compare on --task"
     )
     parser.add_argument("--task", type=Path, nargs="?", help="the data of an STS task")
-    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="SVG files, each of the name of a plot")
+    parser.add_argument(
+        "--outputs", type=Path, nargs="+", required=True, help="the SVG files to write, each named after its plot"
+    )
     args = parser.parse_args(argv)
     summary = read_json(args.summary)
     averages, settings = summary["averages"], summary["settings"]
@@ -278,7 +280,7 @@ def main(argv: list[str]) -> None:
         "tasks": lambda: tasks_plot(differences, settings["baselines"]),
         "size": lambda: size_plot(averages, summary["sizes"], settings["reference"]),
         "speed": lambda: quality_plot(
-            averages, summary["speeds"], "sentences a second on a CPU, at the best number of threads", []
+            averages, summary["speeds"], "sentences per second on a CPU, at the best number of threads", []
         ),
         "clusters": lambda: clusters_plot(averages, settings["clusters"]),
         "similarities": lambda: similarity_plot(args.similarities, args.task),

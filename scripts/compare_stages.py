@@ -1,4 +1,4 @@
-"""Compare the stages of a run with each other and with the baselines: which differences are more than chance?"""
+"""Compare the stages of a run with each other and with the baselines: which differences are significant?"""
 
 import argparse
 import json
@@ -16,12 +16,16 @@ def main(argv: list[str]) -> None:
     """Write the differences of one run as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="mteb's JSON files")
-    parser.add_argument("--resampled", type=Path, nargs="+", required=True, help="parquet files, model/stage.parquet")
-    parser.add_argument("--custom", type=json.loads, default={}, help="JSON: the types of custom tasks, by name")
     parser.add_argument(
-        "--pairs", type=json.loads, required=True, help="JSON: [[model, stage], [model, stage]] of each"
+        "--resampled",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="parquet files of resampled scores, model/stage.parquet",
     )
-    parser.add_argument("--seed", type=int, required=True, help="of the draws of tasks")
+    parser.add_argument("--custom", type=json.loads, default={}, help="JSON: the types of custom tasks, by name")
+    parser.add_argument("--pairs", type=json.loads, required=True, help="JSON list of [[model, stage], [model, stage]]")
+    parser.add_argument("--seed", type=int, required=True, help="of the sampling of tasks")
     parser.add_argument("--output", type=Path, required=True, help="the CSV to write")
     args = parser.parse_args(argv)
 

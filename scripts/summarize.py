@@ -29,10 +29,10 @@ from lib.summary_tables import (
 from lib.task_data import read_splits
 
 EXPLANATION = (
-    "Avg is the macro average: the mean of the category means. Scores are mteb's main scores in hundredths: Spearman "
+    "Avg is the macro average: the mean of the category means. Scores are mteb's main scores × 100: Spearman "
     "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
-    "the weights' files; Sentences/s is how many a CPU embeds, measured in turns, at the model's fastest number of "
-    "threads (speed.json has the details)."
+    "the weights' files. Sentences/s is how many sentences a CPU embeds per second at the model's fastest number of "
+    "threads; speed.json has the details."
 )
 COLUMNS = ["model", "stage", "task", "category", "score", "test_items", "seconds", "seed", "mteb_version"]
 COLUMNS += ["dataset_revision", "result"]
@@ -45,31 +45,31 @@ def test_items(path: Path) -> int:
 
 
 def reference_lines(reference: dict, means: list[dict], megabytes: dict) -> list[list[str]]:
-    """For each number of the reference: model, number, whose, theirs, ours, the difference, or «not run».
+    """For each number of the reference: model, metric, source, reference, this run's number, difference, or «not run».
 
-    Ours are of the int8 model, and of a baseline of that name what we measured of it.
+    This run's number is that of the int8 model, or of the baseline of that name.
     """
     lines = []
-    for model, theirs in reference.items():
+    for model, sources in reference.items():
         own = next((row for row in means if row["model"] == model and row["stage"] in ("int8", "baseline")), {})
         own = own | {"Size (MB)": megabytes.get(f"{model}/{own.get('stage')}")}
-        for whose, numbers in theirs.items():
+        for source, numbers in sources.items():
             for key, value in numbers.items():
                 ours = own.get(key)
                 compared = ["not run"] * 2 if ours is None else [cell(ours), f"{ours - value:+.2f}"]
-                lines.append([model, key, whose, cell(value), *compared])
+                lines.append([model, key, source, cell(value), *compared])
     return lines
 
 
 def over_seeds(means: list[dict], seeds: dict[str, list[str]]) -> Iterator[tuple[str, list[str], str, str]]:
-    """Each model and stage once: its name, scores, stage, and where it is made.
+    """Each model and stage once: its name, scores, stage, and the ``model/stage`` whose folder holds it.
 
-    For a model that is trained with several seeds the scores are mean and standard deviation. A stage that all share,
-    as ``distilled`` is, has none.
+    For a model that is trained with several seeds the scores are mean and standard deviation. A stage that all seeds
+    share, such as ``distilled``, has no standard deviation.
 
     Args:
         means: of each model and stage.
-        seeds: the models that are one but for their seeds, by its name.
+        seeds: for each model of several seeds, the names of the models that differ in their seed only.
     """
     group_of = {member: group for group, members in seeds.items() for member in members}
     groups: dict[tuple[str, str], list[dict]] = {}
@@ -89,19 +89,15 @@ def final_lines(means: list[dict], megabytes: dict, speeds: dict, settings: dict
     lines = []
     for name, cells, stage, first in over_seeds(means, settings["seeds"]):
         if stage in ("int8", "baseline"):
-            whose = "ours, int8" if stage == "int8" else "baseline"
             rate = rate_text(speeds[first]) if first in speeds else "not measured"
-            lines.append([name, whose, *cells, cell(megabytes.get(first), 1), rate])
+            lines.append([name, stage, *cells, cell(megabytes.get(first), 1), rate])
     return lines
 
 
 def page(
     rows: list[dict], means: list[dict], differences: list[dict], megabytes: dict, speed: dict, settings: dict
 ) -> list[Section]:
-    """The sections of the summary.
-
-    The final models come first, in a table that fits a screen; then their stages, and all details.
-    """
+    """The sections of the summary: first the final models, in a table that fits a screen, then all details."""
     stages = [
         [name, stage, *cells, cell(megabytes.get(first), 1)]
         for name, cells, stage, first in over_seeds(means, settings["seeds"])
@@ -114,20 +110,20 @@ def page(
         Section(
             settings["run"],
             [settings["about"], EXPLANATION],
-            ["Model", "Whose", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
+            ["Model", "Kind", *CATEGORIES, "Avg", "Size (MB)", "Sentences/s (threads)"],
             final_lines(means, megabytes, fastest(speed["rows"]), settings),
         ),
-        Section("What is more than chance", [DIFFERENCES], DIFFERENCES_HEADER, difference_lines(differences)),
+        Section("Differences and their significance", [DIFFERENCES], DIFFERENCES_HEADER, difference_lines(differences)),
         Section(
             "Each stage",
-            [f"int8 is the released stage, quantized: {released}."],
+            [f"int8 is the quantized released stage: {released}."],
             ["Model", "Stage", *CATEGORIES, "Avg", "Size (MB)"],
             stages,
         ),
         Section("Speed and memory", [speed_text(speed)], SPEED_HEADER, speed_lines(speed)),
         Section(
             "Each task",
-            [f"{name} ({t['type']}, no part of MTEB): {t['description']}." for name, t in custom.items()],
+            [f"{name} ({t['type']}, not part of MTEB): {t['description']}." for name, t in custom.items()],
             ["Model", "Stage", *tasks],
             [
                 [r["model"], r["stage"], *(cell(score.get((r["model"], r["stage"], task))) for task in tasks)]
@@ -138,9 +134,9 @@ def page(
     if settings["reference"]:
         sections.append(
             Section(
-                "Beside the reference",
+                "Comparison with the reference",
                 [settings["reference_about"]],
-                ["Model", "Number", "Whose", "Reference", "Ours", "Difference"],
+                ["Model", "Metric", "Source", "Reference", "This run", "Difference"],
                 reference_lines(settings["reference"], means, megabytes),
             )
         )
@@ -151,11 +147,17 @@ def main(argv: list[str]) -> None:
     """Write the summary of one run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="mteb's JSON files")
-    parser.add_argument("--differences", type=Path, required=True, help="the CSV of differences")
+    parser.add_argument("--differences", type=Path, required=True, help="differences.csv")
     parser.add_argument("--speed", type=Path, required=True, help="speed.json")
-    parser.add_argument("--tasks", type=Path, nargs="+", required=True, help="the tasks' data, for their test items")
-    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="models' safetensors, for their sizes")
-    parser.add_argument("--baselines", type=Path, nargs="*", default=[], help="folders of the settings' baselines")
+    parser.add_argument(
+        "--tasks", type=Path, nargs="+", required=True, help="the tasks' data, to count their test items"
+    )
+    parser.add_argument(
+        "--weights", type=Path, nargs="*", default=[], help="the models' safetensors files, for their sizes"
+    )
+    parser.add_argument(
+        "--baselines", type=Path, nargs="*", default=[], help="the baselines' folders, in the settings' order"
+    )
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: run, about, custom_tasks, reference…")
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--json", type=Path, required=True)

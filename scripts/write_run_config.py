@@ -1,4 +1,4 @@
-"""Write down what a run was: its merged config, and the commit, command, devices and versions that made it."""
+"""Write the merged config of a run, with its commit, command, devices and versions."""
 
 import argparse
 import json
@@ -16,27 +16,29 @@ from lib.job.provenance import commit
 
 
 def devices(reports: Iterable[Path], what: str) -> str:
-    """The devices that JSON reports name, each with how many do."""
+    """The devices in JSON reports, each with the number of its reports."""
     counts = Counter(read_json(path, ["device"])["device"] for path in reports)
     return ", ".join(f"{name} ({what}: {count})" for name, count in counts.items())
 
 
 def main(argv: list[str]) -> None:
-    """Write one run's config as YAML that Snakemake's --configfile reads; where it comes from stands in comments.
+    """Write a run's config as YAML for Snakemake's --configfile, with its provenance in comments.
 
-    The command is taken from the environment, ``RUN_COMMAND``: another command makes nothing out of date.
+    The command comes from the environment variable ``RUN_COMMAND``, so that another command does not rerun the rule.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="the merged config as JSON")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json, for the versions")
-    parser.add_argument("--embeddings", type=Path, required=True, help="the folder of the shards' reports, likewise")
+    parser.add_argument(
+        "--embeddings", type=Path, required=True, help="the folder of the teacher's embedding shards, for the devices"
+    )
     parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files, for the devices")
     parser.add_argument("--output", type=Path, required=True, help="the YAML file to write")
     args = parser.parse_args(argv)
     versions = read_json(args.summary)["versions"]
     lines = [
         f"commit: {commit()}",
-        f"command: {os.environ.get('RUN_COMMAND', 'not known')}",
+        f"command: {os.environ.get('RUN_COMMAND', 'unknown')}",
         f"embedded on: {devices(sorted(args.embeddings.glob('[0-9]*.json')), 'shards')}",
         f"trained on: {devices(args.trainings, 'stages')}",
         f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",

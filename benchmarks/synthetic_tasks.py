@@ -1,7 +1,7 @@
-"""Write made texts of the sizes of MTEB's 25 tasks, to measure time and memory of what reads them.
+"""Write synthetic texts of the sizes of MTEB's 25 tasks, to measure the time and memory of scripts that read them.
 
-mteb's own statistics say how many rows a split has, how many different texts, of how many characters on average, and
-how many classes. Words are drawn by Zipf's law, the more frequent the shorter.
+mteb's statistics give the numbers of rows, distinct texts and classes of a split, and the average length of texts.
+Words are sampled by Zipf's law; frequent words are short.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SYLLABLES = ["ba", "e", "fi", "go", "lu", "an", "er", "pi", "o", "su", "it", "ve
 
 
 def word(number: int) -> str:
-    """A made word, another for each number, longer for greater ones."""
+    """A synthetic word, unique for each number, longer for larger ones."""
     return SYLLABLES[number % 16] + (word(number // 16 - 1) if number >= 16 else "")
 
 
@@ -35,23 +35,23 @@ WORDS = np.array([word(number) for number in range(VOCABULARY)], dtype=object)
 def texts(count: int, characters: float, chance: np.random.Generator) -> list[str]:
     """Texts of geometrically distributed lengths around a mean."""
     ranks = np.minimum(chance.zipf(1.2, 1000), VOCABULARY) - 1
-    mean = characters / (1 + np.mean([len(found) for found in WORDS[ranks]]))
+    mean = characters / (1 + np.mean([len(each) for each in WORDS[ranks]]))
     lengths = chance.geometric(min(1, 1 / mean), count)
-    drawn = WORDS[np.minimum(chance.zipf(1.2, lengths.sum()), VOCABULARY) - 1]
-    return [" ".join(part) for part in np.split(drawn, np.cumsum(lengths)[:-1])]
+    words = WORDS[np.minimum(chance.zipf(1.2, lengths.sum()), VOCABULARY) - 1]
+    return [" ".join(part) for part in np.split(words, np.cumsum(lengths)[:-1])]
 
 
 def tables(
     statistics: dict, names: dict[str, str], target: str, chance: np.random.Generator
 ) -> Iterator[pyarrow.Table]:
-    """A split's rows in parts, each text drawn from as many different ones as the split has."""
+    """A split's rows in parts, with as many distinct texts as the split has."""
     rows = statistics["num_samples"]
     for start in range(0, rows, ROWS_AT_ONCE):
         count = min(ROWS_AT_ONCE, rows - start)
         columns: dict[str, list] = {}
         for name, key in names.items():
-            found = statistics[key]
-            unique = texts(max(1, count * found["unique_texts"] // rows), found["average_text_length"], chance)
+            lengths = statistics[key]
+            unique = texts(max(1, count * lengths["unique_texts"] // rows), lengths["average_text_length"], chance)
             columns[name] = [unique[i % len(unique)] for i in range(count)]
         if target == "score":
             columns[target] = chance.random(count)

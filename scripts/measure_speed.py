@@ -1,7 +1,7 @@
-"""Measure how fast models embed on a CPU, in one process and in turns, and what loading each takes.
+"""Measure how fast models embed on a CPU, taking turns in one process, and what loading each model takes.
 
-The numbers compare where they were measured together, on one machine, best with nothing else at work. A model that
-cannot be measured is left out, and why is kept: a run does not wait for it.
+Only numbers that were measured together on one machine can be compared, best with nothing else running. A model that
+cannot be measured is left out, and the reason is written: a run does not fail because of it.
 """
 
 import argparse
@@ -26,15 +26,15 @@ from lib.job.provenance import versions
 from lib.shards import read_sentences
 
 ROUNDS = 5
-SECONDS = 0.2  # of work for each model in a round
+SECONDS = 0.2  # of work per model and round
 TEXTS = 8192
 SENTENCES_IN_LONG_TEXT = 20
-CALLS = 100  # of one sentence each
+CALLS = 100  # with one sentence each
 SENTENCES_WHEN_LOADED = 32
 
 
 def use_threads(count: int) -> None:
-    """Let PyTorch have so many threads, and the tokenizers one, or as many as ``RAYON_NUM_THREADS`` gave them."""
+    """Let PyTorch use ``count`` threads, and the tokenizers one, or as many as ``RAYON_NUM_THREADS`` allows."""
     torch.set_num_threads(count)
     os.environ["TOKENIZERS_PARALLELISM"] = str(count > 1).lower()
 
@@ -47,14 +47,14 @@ def seconds_of(embed: Embedder, texts: list[str]) -> float:
 
 
 def spread(texts: list[str], count: int) -> list[str]:
-    """So many of the texts, as long and as short as all are: a slow model gets fewer than a fast one."""
+    """``count`` of the texts, with the same distribution of lengths: a slow model gets fewer texts than a fast one."""
     ordered = sorted(texts, key=len)
     return [ordered[(2 * i + 1) * len(texts) // (2 * count)] for i in range(count)]
 
 
 @contextmanager
 def noting(failed: dict[str, str], name: str) -> Iterator[None]:
-    """Keep in ``failed`` the error by which a model cannot be measured."""
+    """Note an error in ``failed``: the model cannot be measured."""
     try:
         yield
     except Exception as error:  # each library raises its own kinds
@@ -65,13 +65,13 @@ def noting(failed: dict[str, str], name: str) -> Iterator[None]:
 def rates(
     models: dict[str, Embedder], texts: list[str], failed: dict[str, str], rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Texts a second of each model that does not fail: the median of rounds in which each has its turn.
+    """Texts per second of each model that does not fail: the median of rounds, in each of which all models take turns.
 
     Args:
-        models: the function of each that embeds texts.
-        texts: of which each gets as many as it embeds in ``SECONDS``, at least 32, of all lengths alike.
+        models: for each, the function that embeds texts.
+        texts: each model gets as many of these as it embeds in ``SECONDS``, at least 32, with all lengths alike.
         failed: gets the errors of those that fail.
-        rounds: how many.
+        rounds: the number of rounds.
     """
     given = {}
     for name, embed in models.items():
@@ -88,14 +88,14 @@ def rates(
 
 
 def latencies(embed: Embedder, texts: list[str]) -> dict[str, float]:
-    """Milliseconds that one sentence takes: the median, and what 99 of 100 do not exceed."""
+    """Milliseconds for one sentence: the median and the 99th percentile."""
     embed(texts[:1])
     taken = [1000 * seconds_of(embed, [text]) for text in texts]
     return {"p50": float(np.median(taken)), "p99": float(np.quantile(taken, 0.99))}
 
 
 def load_and_embed(folder: Path, sentences: list[str]) -> dict[str, float]:
-    """What a model takes in this process: seconds until it is loaded, megabytes of memory after a first embedding."""
+    """What a model costs in this process: seconds to load it, megabytes of memory after a first embedding."""
     process = psutil.Process()
     before = process.memory_full_info().uss
     start = time.perf_counter()
@@ -106,7 +106,7 @@ def load_and_embed(folder: Path, sentences: list[str]) -> dict[str, float]:
 
 
 def loading(folders: dict[str, Path], sentences: list[str], failed: dict[str, str]) -> dict[str, dict[str, float]]:
-    """``load_and_embed`` of each model in a process of its own, where Python's libraries are loaded before.
+    """``load_and_embed`` of each model in a process of its own, in which Python's libraries are already loaded.
 
     ``failed`` gets the errors of those that fail.
     """
@@ -120,17 +120,17 @@ def loading(folders: dict[str, Path], sentences: list[str], failed: dict[str, st
 
 
 def measure(folders: dict[str, Path], sentences: list[str], threads: int, failed: dict[str, str]) -> list[dict]:
-    """Measure models beside each other.
+    """Measure models side by side.
 
     Args:
         folders: of each model.
-        sentences: short texts; long ones are made of them, ``SENTENCES_IN_LONG_TEXT`` at a time.
-        threads: as many as all may have.
+        sentences: the short texts; a long text joins ``SENTENCES_IN_LONG_TEXT`` of them.
+        threads: the most threads that a model may use.
         failed: gets the errors of those that fail; a model that is in it already is left out.
 
     Returns:
-        A row for each model that does not fail, number of threads, and length of texts, with ``texts_per_second``;
-        those of short texts with ``milliseconds`` of one.
+        A row with ``texts_per_second`` for each model that does not fail, number of threads and length of texts; rows
+        of short texts have ``milliseconds`` too, the latency of one.
     """
     os.environ["RAYON_NUM_THREADS"] = str(threads)  # before the tokenizers' first work
     models = {}
@@ -144,8 +144,8 @@ def measure(folders: dict[str, Path], sentences: list[str], threads: int, failed
     for count, length in progress(settings, len(settings), "measure", "settings"):
         use_threads(count)
         texts = {"short": sentences, "long": joined}[length]
-        going_on = {name: embed for name, embed in models.items() if name not in failed}
-        for name, rate in rates(going_on, texts, failed).items():
+        running = {name: embed for name, embed in models.items() if name not in failed}
+        for name, rate in rates(running, texts, failed).items():
             row = {"model": name, "threads": count, "texts": length, "texts_per_second": round(rate, 3)}
             if length == "short":
                 row["milliseconds"] = latencies(models[name], sentences[:CALLS])
@@ -154,7 +154,7 @@ def measure(folders: dict[str, Path], sentences: list[str], threads: int, failed
 
 
 def processor() -> str:
-    """What the system calls its processor."""
+    """The processor's name."""
     for line in (
         Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     ):
@@ -166,11 +166,11 @@ def processor() -> str:
 def main(argv: list[str]) -> None:
     """Measure the models of a run and its baselines."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="their folders")
-    parser.add_argument("--names", nargs="+", required=True, help="what to call each, model/stage")
-    parser.add_argument("--sentences", type=Path, required=True, help="a parquet shard of sentences")
-    parser.add_argument("--threads", type=int, required=True, help="as many as all may have")
-    parser.add_argument("--output", type=Path, required=True, help="the JSON to write")
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="the models' folders")
+    parser.add_argument("--names", nargs="+", required=True, help="the name of each model, model/stage")
+    parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to embed")
+    parser.add_argument("--threads", type=int, required=True, help="the most threads that a model may use")
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:TEXTS]
     folders = dict(zip(args.names, args.models, strict=True))

@@ -3,17 +3,17 @@
 import pytest
 from helpers import write_shard
 
-import vocabulary
+import count_vocabulary
 from lib.job.command import InputError
 
 
 def test_most_frequent_first_and_ties_in_code_point_order():
-    words = vocabulary.frequent_words(["b a b c.", "B a: d."], 5)
+    words = count_vocabulary.frequent_words(["b a b c.", "B a: d."], 5)
     assert words == ["b", ".", "a", ":", "c"]
 
 
 def test_a_word_is_a_run_of_word_characters_or_of_other_visible_ones():
-    assert set(vocabulary.frequent_words(["Don't über-cool!? ..."], 10)) == {
+    assert set(count_vocabulary.frequent_words(["Don't über-cool!? ..."], 10)) == {
         *("don", "'", "t", "über", "-", "cool"),
         *("!?", "..."),
     }
@@ -23,7 +23,7 @@ def test_main_counts_over_all_shards(tmp_path):
     for i, texts in enumerate([["b b a"], ["a a", "c"], ["c c c c"]]):
         write_shard(tmp_path / "sentences" / f"0000{i}.parquet", texts)
     shards, output = tmp_path / "sentences", tmp_path / "words.txt"
-    vocabulary.main(["--sentences", str(shards), "--count", "3", "--size", "2", "--output", str(output)])
+    count_vocabulary.main(["--sentences", str(shards), "--count", "3", "--size", "2", "--output", str(output)])
     assert output.read_text(encoding="utf-8") == "a\nb\n"
 
 
@@ -31,5 +31,5 @@ def test_too_few_words_is_a_mistake_and_leaves_no_file(tmp_path):
     write_shard(tmp_path / "sentences" / "00000.parquet", ["one two"])
     argv = ["--sentences", tmp_path / "sentences", "--count", 1, "--size", 3, "--output", tmp_path / "words.txt"]
     with pytest.raises(InputError, match=r"3 .*2"):
-        vocabulary.main(list(map(str, argv)))
+        count_vocabulary.main(list(map(str, argv)))
     assert not (tmp_path / "words.txt").exists()

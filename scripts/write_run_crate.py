@@ -1,4 +1,4 @@
-"""Describe a finished run as a Process Run Crate: what made it, out of what, and the sha256 of each of its files.
+"""Describe a finished run as a Process Run Crate: its provenance, its inputs, and the sha256 of each of its files.
 
 https://w3id.org/ro/wfrun/process, a profile of RO-Crate (https://w3id.org/ro/crate/1.1); written by ro-crate-py.
 """
@@ -22,7 +22,7 @@ PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 
 
 def read_header(config: Path) -> dict[str, str]:
-    """What the comments of a run's ``config.yaml`` say of what made it: commit, command, devices, versions."""
+    """The provenance in the comments of a run's ``config.yaml``: commit, command, devices, versions."""
     lines = (line for line in config.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
     return dict(line.removeprefix("# ").split(": ", 1) for line in lines if ": " in line)
 
@@ -88,7 +88,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     crate = describe(args.run)
     with tempfile.TemporaryDirectory() as temporary, replacing(args.run / CRATE) as target:
-        crate.metadata.write(temporary)  # under the name that a crate has
+        crate.metadata.write(temporary)  # always writes a file of the crate's name
         shutil.copyfile(Path(temporary) / CRATE, target)
 
 

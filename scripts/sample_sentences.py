@@ -1,11 +1,11 @@
-"""Sample the training sentences: split documents, clean, filter, drop duplicates and what overlaps with test sets.
+"""Sample the training sentences: split documents, clean, filter, drop duplicates and overlaps with test sets.
 
-Of ``enough`` documents, the sentences come in the documents' order and reading stops when they suffice: a smaller
-sample is the beginning of a larger one, and nothing is read that is not needed. That suits texts in no order, such as
-C4. Of ``all`` documents, a sentence's place in the sample is a hash of its words and the seed, which suits texts in an
-order. Neither depends on the number of workers or of shards.
+With ``enough`` documents, sentences are taken in the order of the documents until there are enough: a smaller sample is
+the beginning of a larger one, and nothing is read in vain. This suits unordered texts, such as C4. With ``all``
+documents, sentences are ordered by a hash of their words and the seed, which suits ordered texts. Neither depends on
+the number of workers or shards.
 
-Short spans of the sentences' words, cut at random, may be a share of the sample: phrases are texts too.
+A share of the sample can be short spans of the sentences, cut at random, because phrases are texts too.
 """
 
 import argparse
@@ -50,7 +50,7 @@ EXAMPLES = 10
 DOCUMENTS_AT_ONCE = 128
 TEXTS_AT_ONCE = 5_000
 TEXT_COLUMNS = ["text", "sentence1", "sentence2"]
-DRAWS = 8  # of a span, until it is a new one; the last is taken as it is
+DRAWS = 8  # attempts at a new span; the last one is taken in any case
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,7 +58,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Rules:
-    """Which sentences are kept: words, language (None: any) and the seed of their places."""
+    """The rules of the sample: words per sentence, language (None: any), and the seed of the sentences' ranks."""
 
     min_words: int
     max_words: int
@@ -68,12 +68,12 @@ class Rules:
 
 @dataclass
 class Examined:
-    """Sentences of some documents that may be kept, with their places and word hashes; and what was dropped."""
+    """Sentences of some documents that passed the filters, with their ranks and word hashes; and the dropped ones."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     sentences: list[str] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
     hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     offsets: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
 
@@ -86,7 +86,7 @@ class Examined:
 
 
 def split_sentences(document: str, language: str = "en") -> Iterator[str]:
-    """Split a document, line by line, into sentences (the library sentencex: abbreviations, initials, decimals)."""
+    """Split a document, line by line, into sentences (with the library sentencex)."""
     for line in document.splitlines():
         text = CONTROL.sub(" ", line).strip()
         if text:
@@ -94,45 +94,45 @@ def split_sentences(document: str, language: str = "en") -> Iterator[str]:
 
 
 def clean(text: str) -> str:
-    """Unicode NFC, control characters and lone surrogates out, runs of white space to one space, ends stripped."""
+    """Normalize to Unicode NFC, remove control characters and lone surrogates, collapse and strip white space."""
     return SPACE.sub(" ", unicodedata.normalize("NFC", CONTROL.sub(" ", text))).strip()
 
 
-def place(words: list[str], seed: int) -> int:
+def rank_of(words: list[str], seed: int) -> int:
     """64 bits of BLAKE2b of a sentence's normalized words, keyed by the seed; equal sentences share it."""
     key = seed.to_bytes(8, "little")
     return int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=8, key=key).digest(), "big")
 
 
 def examine(documents: list[str], rules: Rules) -> Examined:
-    """Split, clean and filter documents, each for itself; duplicates and test texts are not looked for yet."""
-    found = Examined()
+    """Split, clean and filter documents, without looking for duplicates and test texts yet."""
+    examined = Examined()
     all_words = []
     for document in documents:
-        found.counts["documents"] += 1
+        examined.counts["documents"] += 1
         for raw in split_sentences(document, rules.language or "en"):
-            found.counts["sentences"] += 1
+            examined.counts["sentences"] += 1
             sentence = clean(raw)
             words = sentence.count(" ") + 1
             if words < rules.min_words:
-                found.drop("too_short", sentence)
+                examined.drop("too_short", sentence)
             elif words > rules.max_words:
-                found.drop("too_long", sentence)
+                examined.drop("too_long", sentence)
             elif not any(character.isalpha() for character in sentence):
-                found.drop("no_letters", sentence)
+                examined.drop("no_letters", sentence)
             elif rules.language and not may_be(rules.language, sentence):
-                found.drop("other_language", sentence)
+                examined.drop("other_language", sentence)
             else:
                 normalized = normalized_words(sentence)
                 all_words.append(normalized)
-                found.sentences.append(sentence)
-                found.places.append(place(normalized, rules.seed))
-    found.hashes, found.offsets = word_hashes(all_words)
-    return found
+                examined.sentences.append(sentence)
+                examined.ranks.append(rank_of(normalized, rules.seed))
+    examined.hashes, examined.offsets = word_hashes(all_words)
+    return examined
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result, None, None]:
-    """``map`` by several processes, the results in the items' order; reads two items a worker ahead, not all."""
+    """``map`` by several processes, the results in the items' order; reads only two items per worker ahead."""
     if workers == 1:
         yield from map(function, items)
         return
@@ -158,33 +158,33 @@ def sample(
 ) -> tuple[list[str], dict]:
     """Choose ``count`` distinct sentences.
 
-    Memory is bounded by ``count``, not by the number of documents; so where the sample is even, a duplicate is counted
-    as one only while the sentence that it repeats is among those chosen so far.
+    Memory is bounded by ``count``, not by the number of documents. In an even sample a duplicate is therefore only
+    counted while the sentence that it repeats is among those chosen so far.
 
     Args:
         documents: the texts.
-        count: sentences to choose.
-        evenly: choose from all documents by the hashes; else take the first, and read no further.
-        rules: which sentences are kept.
-        test_texts: a sentence that overlaps with these is dropped.
-        workers: processes that split and filter.
+        count: number of sentences to choose.
+        evenly: choose from all documents by the hashes; else take the first ones, and read no further.
+        rules: the rules of the sample.
+        test_texts: sentences that overlap with these are dropped.
+        workers: number of processes that split and filter.
 
     Returns:
-        The sentences in the sample's order; and a report: documents read, sentences kept and dropped, and for each
-        reason the first few that it dropped.
+        The sentences in the sample's order; and a report: documents read, sentences kept and dropped, and a few
+        examples for each reason.
     """
     total = Examined()
     by_task = dict.fromkeys(test_texts.counts, 0)
     chosen: dict[int, str] = {}
-    heap: list[int] = []  # evenly: the worst place on top, for places are negated
+    heap: list[int] = []  # if evenly: negated ranks, the largest rank on top
     with closing(in_order(partial(examine, rules=rules), chunks(documents, DOCUMENTS_AT_ONCE), workers)) as results:
-        for found in progress(results, 0 if evenly else count, "sentences", "sentences", lambda f: len(f.sentences)):
-            total.counts += found.counts
-            for reason, sentences in found.examples.items():
+        for part in progress(results, 0 if evenly else count, "sentences", "sentences", lambda f: len(f.sentences)):
+            total.counts += part.counts
+            for reason, dropped in part.examples.items():
                 shown = total.examples.setdefault(reason, [])
-                shown += sentences[: EXAMPLES - len(shown)]
-            overlaps = test_texts.overlaps(found.hashes, found.offsets)
-            for row, (sentence, rank) in enumerate(zip(found.sentences, found.places, strict=True)):
+                shown += dropped[: EXAMPLES - len(shown)]
+            overlaps = test_texts.overlaps(part.hashes, part.offsets)
+            for row, (sentence, rank) in enumerate(zip(part.sentences, part.ranks, strict=True)):
                 if row in overlaps:
                     total.drop("test_text", sentence)
                     for task in overlaps[row]:
@@ -192,7 +192,7 @@ def sample(
                 elif rank in chosen:
                     total.drop("duplicate", sentence)
                     if evenly:
-                        chosen[rank] = max(chosen[rank], sentence)  # of two spellings, small letters
+                        chosen[rank] = max(chosen[rank], sentence)  # of two spellings, the one in lower case
                 elif len(chosen) < count:
                     chosen[rank] = sentence
                     if evenly:
@@ -202,29 +202,29 @@ def sample(
                     chosen[rank] = sentence
             if not evenly and len(chosen) == count:
                 break
-    kept = [chosen[rank] for rank in sorted(chosen)] if evenly else list(chosen.values())
+    sentences = [chosen[rank] for rank in sorted(chosen)] if evenly else list(chosen.values())
     counts = {name: total.counts[name] for name in ["documents", "sentences", *REASONS]}
-    counts["not_sampled"] = counts["sentences"] - sum(counts[reason] for reason in REASONS) - len(kept)
-    counts["kept"] = len(kept)
+    counts["not_sampled"] = counts["sentences"] - sum(counts[reason] for reason in REASONS) - len(sentences)
+    counts["kept"] = len(sentences)
     tasks = {task: texts | {"dropped": by_task[task]} for task, texts in test_texts.counts.items()}
-    return kept, {"counts": counts, "test_texts": tasks, "dropped_examples": total.examples}
+    return sentences, {"counts": counts, "test_texts": tasks, "dropped_examples": total.examples}
 
 
 def spans_after(sentences: int, share: float) -> int:
-    """How many spans are among a sample's texts up to a sentence, so that they are a share of the texts."""
+    """The number of spans among the texts up to a sentence, so that spans are a share of the texts."""
     return int(sentences * share / (1 - share))
 
 
 def with_spans(sentences: list[str], share: float, most_words: int, seed: int) -> Iterator[str]:
-    """The sentences, and among them spans of their words, each after the sentence that it was cut from.
+    """The sentences, and spans of their words, each after the sentence that it was cut from.
 
-    A span's length is drawn from all up to ``most_words``, and less than its sentence's; punctuation at its ends goes.
+    A span's length is sampled up to ``most_words``, below its sentence's length; punctuation at its ends is removed.
 
     Args:
         sentences: the sample.
-        share: of spans among all texts.
-        most_words: the longest span.
-        seed: of the draws, which depend on the sentence besides.
+        share: share of spans among all texts.
+        most_words: length of the longest span.
+        seed: of the sampling, which depends on the sentence too.
     """
     seen = set()
     for number, sentence in enumerate(sentences):
@@ -232,11 +232,11 @@ def with_spans(sentences: list[str], share: float, most_words: int, seed: int) -
         words = sentence.split(" ")
         for turn in range(spans_after(number, share), spans_after(number + 1, share)):
             for draw in range(DRAWS):
-                chance = place([sentence, str(turn), str(draw)], seed)
+                chance = rank_of([sentence, str(turn), str(draw)], seed)
                 length = min(1 + chance % most_words, len(words) - 1)
                 start = (chance >> 32) % (len(words) - length + 1)
                 span = " ".join(words[start : start + length]).strip(string.punctuation + "“”‘’«»–—… ")
-                key = place(normalized_words(span), seed)
+                key = rank_of(normalized_words(span), seed)
                 if span and key not in seen:
                     break
             seen.add(key)
@@ -251,7 +251,7 @@ def texts_in(table: pyarrow.Table) -> Iterator[str]:
 
 
 def test_texts_of(paths: Iterable[Path]) -> TaskTexts:
-    """The test texts of tasks, each a file of its name.
+    """The test texts of tasks, from a file for each.
 
     Raises:
         InputError: a file is damaged, or holds no test split.
@@ -268,7 +268,7 @@ def test_texts_of(paths: Iterable[Path]) -> TaskTexts:
 
 
 def most_dropped(counts: dict[str, int], rules: Rules) -> str:
-    """Which rule dropped most of the sentences, and the key of the config that says so."""
+    """The rule that dropped most sentences, and its key in the config."""
     keys = {
         "too_short": f" (corpus.min_words: {rules.min_words})",
         "too_long": f" (corpus.max_words: {rules.max_words})",
@@ -295,20 +295,24 @@ def main(argv: list[str]) -> None:
     """Sample sentences from all sources and write them as shards with a manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=json.loads, required=True, help="JSON list of sources, as in the config")
-    parser.add_argument("--paths", type=Path, nargs="*", default=[], help="folders of the fetched and local sources")
-    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data of tasks to stay clear of")
-    parser.add_argument("--count", type=int, required=True, help="sentences to choose at least; whole shards if it can")
-    parser.add_argument("--text-key", default="text", help="key or column of the text in JSON and parquet")
-    parser.add_argument("--documents", choices=["enough", "all"], default="enough", help="how many to read")
-    parser.add_argument("--language", help="code of the language to keep; any by default")
+    parser.add_argument(
+        "--paths", type=Path, nargs="*", default=[], help="folders or files of the downloaded and local sources"
+    )
+    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data of tasks whose test texts are kept out")
+    parser.add_argument(
+        "--count", type=int, required=True, help="least number of sentences to sample; whole shards are filled"
+    )
+    parser.add_argument("--text-key", default="text", help="key or column of the text, in JSON and in tables")
+    parser.add_argument("--documents", choices=["enough", "all"], default="enough", help="how many documents to read")
+    parser.add_argument("--language", help="code of the language to keep; all by default")
     parser.add_argument("--min-words", type=int, default=5)
     parser.add_argument("--max-words", type=int, default=60)
-    parser.add_argument("--spans", type=float, default=0.0, help="share of short spans cut from the sentences")
-    parser.add_argument("--span-words", type=int, default=12, help="words of a span at most")
+    parser.add_argument("--spans", type=float, default=0.0, help="share of short spans, cut from the sentences")
+    parser.add_argument("--span-words", type=int, default=12, help="longest span, in words")
     parser.add_argument("--shard-size", type=int, required=True, help="sentences in a shard")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="processes that split and filter")
-    parser.add_argument("--shards", type=Path, required=True, help="the folder to write the parquet shards into")
+    parser.add_argument("--threads", type=int, default=1, help="number of processes that split and filter")
+    parser.add_argument("--sentences", type=Path, required=True, help="the folder to write the sentence shards into")
     parser.add_argument("--manifest", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
 
@@ -319,12 +323,12 @@ def main(argv: list[str]) -> None:
     test_texts = test_texts_of(args.tasks)
     streamed = [source for source in map(parse_source, args.sources) if source.kind == "hub"]
     files = {}
-    for found in [local_files(path) for path in args.paths] + [hub_files(source) for source in streamed]:
-        files |= found
+    for openers in [local_files(path) for path in args.paths] + [hub_files(source) for source in streamed]:
+        files |= openers
     evenly = args.documents == "all"
     documents = one_after_another(files, args.text_key) if evenly else in_turn(files, args.text_key, args.seed)
     rules = Rules(args.min_words, args.max_words, args.language, args.seed)
-    # a shard that a larger sample has too is whole in a smaller one: it stays as it is when the sample grows
+    # complete shards only, so that they do not change when the sample grows
     whole = math.ceil(args.count / args.shard_size) * args.shard_size
     wanted = bisect_left(range(whole), whole, key=lambda count: count + spans_after(count, args.spans))
     sentences, report = sample(documents, wanted, evenly, rules, test_texts, args.threads)
@@ -335,11 +339,11 @@ def main(argv: list[str]) -> None:
     if len(texts) < args.count:
         raise InputError(
             f"corpus: expected {args.count:,} distinct sentences, found {len(texts):,} in {counts['documents']:,} "
-            f"documents; {most_dropped(counts, rules)}; add a source, or lower the models' sentences"
+            f"documents; {most_dropped(counts, rules)}; add a source, or reduce the models' sentences"
         )
     if len(texts) > args.count:
-        say(f"sentences: {args.count:,} were asked for; {len(texts):,} fill whole shards (corpus.shard_size)")
-    shards = write_shards(texts, args.shards, args.shard_size)
+        say(f"sentences: {args.count:,} are needed; {len(texts):,} fill whole shards (corpus.shard_size)")
+    shards = write_shards(texts, args.sentences, args.shard_size)
     settings = {"sources": args.sources, "documents": args.documents, "seed": args.seed, "language": args.language}
     settings |= {"min_words": args.min_words, "max_words": args.max_words}
     settings |= {"spans": args.spans, "span_words": args.span_words}

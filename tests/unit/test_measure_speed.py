@@ -10,7 +10,7 @@ import torch
 import transformers
 from helpers import distilled, write_shard
 
-import speed
+import measure_speed
 from lib.embedder import load_embedder
 from lib.job.command import InputError
 from lib.static_model import load_static_model, save_static_model, with_vectors
@@ -27,14 +27,14 @@ def threads(monkeypatch):
 
 def measured(folders, shard, output):
     command = ["--models", *folders.values(), "--names", *folders, "--sentences", shard, "--threads", 2]
-    speed.main([str(part) for part in [*command, "--output", output]])
+    measure_speed.main([str(part) for part in [*command, "--output", output]])
     return json.loads(output.read_text(encoding="utf-8"))
 
 
 def test_each_model_that_can_be_is_measured_with_one_thread_and_with_all_on_short_and_long_texts(
     teacher_folder, sentences, tmp_path, threads, monkeypatch
 ):
-    monkeypatch.setattr(speed, "SECONDS", 0.001)
+    monkeypatch.setattr(measure_speed, "SECONDS", 0.001)
     folders = {"m/int8": distilled(teacher_folder, tmp_path / "m"), "peer/baseline": teacher_folder}
     broken = shutil.copytree(teacher_folder, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"")
@@ -66,7 +66,7 @@ def test_models_have_their_turns_on_the_same_texts():
     models = {name: lambda texts, name=name: seen.append((name, len(texts))) for name in "ab"}
     models["broken"] = lambda texts: [][0]
     failed = {}
-    found = speed.rates(models, ["text"] * 100, failed, rounds=3)
+    found = measure_speed.rates(models, ["text"] * 100, failed, rounds=3)
     assert seen[-6:] == [("a", 100), ("b", 100)] * 3
     assert set(found) == {"a", "b"}
     assert set(failed) == {"broken"} and failed["broken"]
@@ -75,17 +75,17 @@ def test_models_have_their_turns_on_the_same_texts():
 def test_few_texts_are_as_long_as_all_are():
     texts = ["x" * (i * i % 1009) for i in range(1009)]
     for count in (1, 32, 500, 1009):
-        few = speed.spread(texts, count)
+        few = measure_speed.spread(texts, count)
         assert len(few) == count
         if count >= 32:
             assert np.mean([*map(len, few)]) == pytest.approx(np.mean([*map(len, texts)]), rel=0.02)
-    assert sorted(speed.spread(texts, 1009)) == sorted(texts)
+    assert sorted(measure_speed.spread(texts, 1009)) == sorted(texts)
 
 
 def test_the_tokenizers_threads_are_set_too(threads):
-    speed.use_threads(1)
+    measure_speed.use_threads(1)
     assert (torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]) == (1, "false")
-    speed.use_threads(2)
+    measure_speed.use_threads(2)
     assert (torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]) == (2, "true")
 
 
@@ -93,7 +93,7 @@ def test_a_models_memory_is_that_of_its_vectors(teacher_folder, tmp_path):
     model = load_static_model(distilled(teacher_folder, tmp_path / "m"))
     vectors = np.random.default_rng(0).standard_normal((len(model.tokens), 100_000)).astype(np.float32)  # 120 MB
     save_static_model(with_vectors(model, vectors), tmp_path / "large")
-    found = speed.loading({"large": tmp_path / "large"}, ["the boat"], {})
+    found = measure_speed.loading({"large": tmp_path / "large"}, ["the boat"], {})
     assert vectors.nbytes / 1e6 == pytest.approx(found["large"]["megabytes"], rel=0.1)
 
 

@@ -1,4 +1,4 @@
-"""Write down what decides the sampled sentences, all but how many they are: embeddings follow it, not the sample."""
+"""Write all settings that decide the sample except its size: embeddings depend on these, not on the sample."""
 
 import argparse
 import json
@@ -11,9 +11,9 @@ from lib.job.files import sha256, write_json
 def main(argv: list[str]) -> None:
     """Write the settings, the names and sizes of the local texts and the hashes of the tasks' data as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json.loads, required=True, help="JSON: sources, languages, seed…")
-    parser.add_argument("--files", type=Path, nargs="*", default=[], help="texts of the user's own")
-    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data of tasks to stay clear of")
+    parser.add_argument("--settings", type=json.loads, required=True, help="JSON: sources, language, seed…")
+    parser.add_argument("--files", type=Path, nargs="*", default=[], help="local text files")
+    parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="data of tasks whose test texts are kept out")
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     args = parser.parse_args(argv)
     files = {path.as_posix(): path.stat().st_size for path in args.files}

@@ -1,4 +1,4 @@
-"""Gather what a user takes away: a model as float32, float16, int8 and ONNX, and its card; int8 may lose no quality."""
+"""Write a release folder: a model as float32, float16, int8 and ONNX, with its card, if int8 loses little quality."""
 
 import argparse
 import json
@@ -22,7 +22,7 @@ METRICS = {"STS": "cosine_spearman", "Classification": "accuracy", "PairClassifi
 
 
 def metadata(name: str, settings: dict, clustered: bool, rows: list[dict]) -> ModelCardData:
-    """The metadata that model hubs read, with the score of each of the summary's rows."""
+    """The metadata for model hubs, with the score of each of the summary's rows."""
     teacher, *corpus = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
     datasets = list(dict.fromkeys(source.name for source in corpus if source.kind == "hub"))
     results = []
@@ -59,7 +59,7 @@ def model_card(
     """The model card, with its metadata.
 
     Raises:
-        InputError: int8 lost more than it may.
+        InputError: int8 lost more than the config allows.
     """
     stage, clusters = settings["quantized"], reports[0]["clusters"]
     before = averages_of(summary, settings["scored_as"], stage)
@@ -96,7 +96,7 @@ def model_card(
         speed_text=speed_text(speed),
         speeds=table(SPEED_HEADER, speeds),
         measured=reports[0]["sentences"],
-        precisions=table(["Weights", "Bytes", "Mean cosine", "Least cosine"], precisions),
+        precisions=table(["Format", "Bytes", "Mean cosine", "Minimum cosine"], precisions),
         tasks=table(["Task", "Category", stage, "int8", "Change"], tasks),
     )
     return ModelCard(f"---\n{metadata(name, settings, bool(clusters), rows)}\n---\n\n{text}")
@@ -106,14 +106,14 @@ def main(argv: list[str]) -> None:
     """Write one model's release folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the model's name")
-    parser.add_argument("--float32", type=Path, required=True, help="the model's folder")
-    parser.add_argument("--float16", type=Path, required=True, help="the same model's")
-    parser.add_argument("--int8", type=Path, required=True, help="the same model's")
-    parser.add_argument("--onnx", type=Path, required=True, help="the same model's")
+    parser.add_argument("--float32", type=Path, required=True, help="the folder of the float32 model")
+    parser.add_argument("--float16", type=Path, required=True, help="the folder of the float16 model")
+    parser.add_argument("--int8", type=Path, required=True, help="the folder of the int8 model")
+    parser.add_argument("--onnx", type=Path, required=True, help="the folder of the ONNX models")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--speed", type=Path, required=True, help="speed.json")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     reports = [read_json(folder / "quantization.json", MEASURED) for folder in (args.int8, args.float16)]
     onnx = read_json(args.onnx / "onnx.json", ONNX_FILES)
@@ -122,10 +122,12 @@ def main(argv: list[str]) -> None:
         check_hashes(folder)
     for precision, name in ONNX_FILES.items():
         if sha256(args.onnx / name) != onnx[precision]["sha256"]:
-            raise InputError(f"{args.onnx / name}: damaged: it is not what onnx.json says; delete it to make it anew")
+            raise InputError(
+                f"{args.onnx / name}: damaged: its hash is not the one in onnx.json; delete it to make it again"
+            )
     summary, speed = read_json(args.summary), read_json(args.speed, ["rows", "loading", "failed"])
     card = model_card(args.name, args.settings, summary, speed, reports, onnx, max_tokens)
-    # tokens share vectors for the size's sake: such a model's own folder is int8
+    # tokens share vectors to save space, so such a model's own folder is int8
     first = "int8" if reports[0]["clusters"] else "float32"
     with replacing(args.output) as folder:
         for precision in sorted(["float32", "float16", "int8"], key=lambda name: name != first):
