@@ -1,10 +1,10 @@
-# The first two set up all they need: a virtual environment in .venv with the pinned packages.
+# Each sets up what it needs: a virtual environment in .venv with the pinned packages.
 #   make quickstart   run the embedded default, print its table, write results/quickstart/report.html
 #   make tiny         run the whole pipeline on synthetic data
 #   make test         pass the tests and the static checks
 #   make test-slurm   run a tiny pipeline on a Slurm cluster of this machine, where Slurm is installed
 #   make docs         write docs/config.md and schemas/config.schema.json
-#   make lock         pin what envs/requirements.in asks for; with UPGRADE=--upgrade, all of it anew
+#   make lock         pin the packages of envs/requirements.in; UPGRADE=--upgrade takes their newest versions
 
 PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 BIN := $(CURDIR)/.venv/bin
@@ -42,7 +42,7 @@ docs: environment
 
 environment: .venv/installed
 
-# torch first and alone: which build of it is installed, pip's settings or whoever made .venv decide
+# torch first and alone: pip's settings, or an environment that is there already, decide which build it is
 .venv/installed: envs/requirements.in envs/requirements.txt
 	@command -v "$(PYTHON)" >/dev/null || { echo "make: expected python3.11, python3.12 or python3.13 on the PATH," \
 		"found $(or $(PYTHON),none); PYTHON=<path> names another"; exit 1; }

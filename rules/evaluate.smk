@@ -1,17 +1,17 @@
 # Evaluate: models and baselines -> one of mteb's JSON files for each (model, stage, task).
 #
 # needs  <results>/models/{model}/{stage}/, <sources>/{slug}/ of baselines and custom tasks
-# makes  <sources>/tasks/{task}.arrow                            what one of mteb's tasks scores, downloaded once
+# makes  <sources>/tasks/{task}.arrow                            the data of one of mteb's tasks, downloaded once
 #        <results>/tasks/{task}.arrow                            a custom task's splits
 #        <results>/mteb/results/{model}/{stage}/{task}.json      the score of a stage
 #        <results>/mteb/results/{baseline}/baseline/{task}.json  the score of a baseline
 #        <results>/mteb/resampled/{model}/{stage}.parquet        a bootstrap of its scores, and of a baseline's
-#        <results>/mteb/cache/{model}/{stage}/{task}/            undeclared: a score, and what it follows from
-#        <results>/mteb/results/{model}/{stage}/model_meta.json  whose they are; so mteb reads the folder as its own
+#        <results>/mteb/cache/{model}/{stage}/{task}/            undeclared: a score with the hashes of its inputs
+#        <results>/mteb/results/{model}/{stage}/model_meta.json  model and stage, for mteb's own tools
 
 
 rule fetch_task:
-    """Download what one of mteb's tasks scores, for all models and runs."""
+    """Download the data of one of mteb's tasks, for all models and runs."""
     input:
         # an edited script downloads nothing again: the source's revision and hash say what is in it
         script=ancient(script("fetch_task")),

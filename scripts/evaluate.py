@@ -1,7 +1,7 @@
-"""Score one model on tasks with mteb, in one process, and keep mteb's own JSON of each, and a bootstrap of its score.
+"""Score one model on tasks with mteb, in one process: mteb's own JSON for each task, and a bootstrap of it.
 
-A score is cached at once, beside what it follows from; a run that was interrupted, in which a task failed, or to which
-a task was added, scores only what it lacks.
+Each score is cached at once with the hashes of its inputs. A run that was interrupted, that had a failed task, or that
+has a new task scores only the missing tasks.
 """
 
 import argparse
@@ -39,7 +39,7 @@ LIBRARIES = ["mteb", "model2vec", "sentence-transformers", "transformers", "scik
 
 
 def meta_of(name: str, revision: str) -> ModelMeta:
-    """What mteb writes down of a model; it reads no folder of results without it."""
+    """A model's metadata for mteb, which reads no folder of results without it."""
     return ModelMeta.create_empty({"name": name, "revision": revision})
 
 
@@ -65,14 +65,14 @@ def content_hash(paths: Iterable[Path]) -> str:
 
 
 def model_hash(folder: Path) -> str:
-    """A hash of what a model's folder holds, but for the reports on how it was made."""
+    """A hash of the files in a model's folder, except the reports."""
     return content_hash(path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in REPORTS)
 
 
-# not mteb's ResultCache, which finds a score by the names of model and task, whatever is in their files, stops at a
-# damaged one, and has no place for the bootstrap
+# not mteb's ResultCache: it finds a score by the names of model and task, whatever is in their files, stops at a
+# damaged score, and has no place for the bootstrap
 def is_cached(folder: Path, key: dict) -> bool:
-    """Whether a folder holds a score that follows from ``key``, whole."""
+    """Whether a folder holds an undamaged score for ``key``."""
     try:
         check_hashes(folder)
         return read_json(folder / "key.json") == key
@@ -127,14 +127,14 @@ def score(task: AbsTask, encoder: Encoder, folder: Path, key: dict) -> None:
         encoder: the model.
         folder: to write ``result.json`` (mteb's), ``resampled.npy`` (its bootstrap) and ``key.json`` into; an older
             one is replaced.
-        key: what the score follows from, with the ``seed`` of the bootstrap.
+        key: hashes of the score's inputs, and the ``seed`` of the bootstrap.
 
     Raises:
         InputError: the score is not finite.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as prediction_folder:
-        # what mteb.evaluate does for a task, which imports sentence-transformers to see that the model is none of its
+        # as mteb.evaluate does, which would import sentence-transformers only to check the model's type
         scores = {
             split: task.evaluate(
                 encoder,
@@ -200,7 +200,7 @@ def main(argv: list[str]) -> None:
     if failed:
         write_json(report, failed)
         others = len(args.tasks) - len(failed)
-        raise InputError(f"{'; '.join(failed.values())} (the other {others} tasks' scores are kept)")
+        raise InputError(f"{'; '.join(failed.values())} (the other {others} tasks' scores are cached)")
     remove(report)
     with replacing(args.resampled) as temporary:
         resampled = {data.stem: np.load(folder / "resampled.npy") for data, folder in cached.items()}
