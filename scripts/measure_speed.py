@@ -28,6 +28,7 @@ from lib.shards import read_sentences
 ROUNDS = 5
 SECONDS = 0.2  # of work per model and round
 TEXTS = 8192
+FEWEST = 8
 SENTENCES_IN_LONG_TEXT = 20
 CALLS = 100  # with one sentence each
 SENTENCES_WHEN_LOADED = 32
@@ -69,14 +70,14 @@ def rates(
 
     Args:
         models: for each, the function that embeds texts.
-        texts: each model gets as many of these as it embeds in ``SECONDS``, at least 32, with all lengths alike.
+        texts: each model gets as many of these as it embeds in ``SECONDS``, at least ``FEWEST``, of all lengths.
         failed: gets the errors of those that fail.
         rounds: the number of rounds.
     """
     given = {}
     for name, embed in models.items():
         with noting(failed, name):
-            count = min(32, len(texts))
+            count = min(FEWEST, len(texts))
             while seconds_of(embed, spread(texts, count)) < SECONDS / 2 and count < len(texts):
                 count = min(2 * count, len(texts))
             given[name] = spread(texts, count)
