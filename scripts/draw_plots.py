@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from lib.differences import read_differences
 from lib.job.command import run
 from lib.job.files import read_json, replacing
-from lib.results import CATEGORIES
+from lib.plan.tasks import CATEGORIES
 from lib.static_model import load_static_model
 from lib.task_data import read_splits
 

@@ -18,10 +18,10 @@ import pyarrow
 
 from lib.job.command import InputError, first_line, run
 from lib.job.files import check_hashes
+from lib.plan.tasks import TYPES
 from lib.task_data import write_splits
-from lib.task_tables import COLUMNS, SPLITS, rows_of, table_paths
+from lib.task_tables import SPLITS, rows_of, table_paths
 
-TARGETS = {"STS": "score", "Classification": "label", "PairClassification": "labels"}
 PAIR_LABELS = {"0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1}
 PLACE = ("place",)  # the key of a row's file and number, which no column has
 WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
@@ -167,14 +167,14 @@ def check_splits(splits: Splits, task_type: str, name: str) -> None:
     for split in ["train", "test"] if task_type == "Classification" else ["test"]:
         if not splits.get(split):
             raise InputError(f"task {name}: expected rows in the split {split!r}, found none")
-    target = TARGETS[task_type]
+    target = TYPES[task_type].target
     for split, rows in splits.items():
         for number, row in enumerate(rows, start=1):
             where = f"task {name}: {row.get(PLACE, f'{split} row {number}')}: expected"
-            missing = sorted(c for c in COLUMNS[task_type] if row.get(c) is None or not str(row[c]).strip())
+            missing = sorted(c for c in TYPES[task_type].columns if row.get(c) is None or not str(row[c]).strip())
             if missing:
                 raise InputError(f"{where} a value for {missing}, found {[row.get(column) for column in missing]}")
-            for column in COLUMNS[task_type] - {target}:
+            for column in TYPES[task_type].texts:
                 if not is_text(row[column]):
                     raise InputError(f"{where} text under {column}, found {row[column]!r}")
             value, expected = target_of(row[target], task_type)
@@ -224,7 +224,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="the task's name")
     parser.add_argument("--source", type=Path, required=True, help="the source file, or its folder")
-    parser.add_argument("--type", choices=COLUMNS, required=True)
+    parser.add_argument("--type", choices=TYPES, required=True)
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--output", type=Path, required=True, help="the Arrow file to write")
     args = parser.parse_args(argv)
@@ -236,7 +236,7 @@ def main(argv: list[str]) -> None:
             f"task {args.name}: {args.source} is not in the format {args.format}: {first_line(error)}"
         ) from error
     check_splits(splits, args.type, args.name)
-    columns = sorted(COLUMNS[args.type])
+    columns = TYPES[args.type].columns
     tables = [("default", split, [as_table(rows, columns)]) for split, rows in splits.items()]
     write_splits(args.output, tables, columns)
 

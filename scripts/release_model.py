@@ -14,11 +14,10 @@ from lib.job.provenance import commit
 from lib.page import render, table
 from lib.plan.sources import parse_source
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
-from lib.plan.tasks import DEVELOPMENT, TYPE_OF
+from lib.plan.tasks import DEVELOPMENT, TYPE_OF, TYPES
 from lib.summary_tables import SPEED_HEADER, cell, speed_lines, speed_text
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
-METRICS = {"STS": "cosine_spearman", "Classification": "accuracy", "PairClassification": "max_ap"}
 
 
 def metadata(name: str, settings: dict, clustered: bool, rows: list[dict]) -> ModelCardData:
@@ -35,7 +34,7 @@ def metadata(name: str, settings: dict, clustered: bool, rows: list[dict]) -> Mo
                 dataset_name=f"{'MTEB ' if known else ''}{row['task']}",
                 dataset_split="test",
                 dataset_revision=row["dataset_revision"],
-                metric_type=METRICS[row["category"]],
+                metric_type=TYPES[row["category"]].main_score,
                 metric_value=round(row["score"], 4),
                 metric_name="main score",
             )

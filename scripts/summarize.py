@@ -15,7 +15,8 @@ from lib.job.files import read_json, replacing, write_json, write_text
 from lib.job.provenance import versions
 from lib.model_folder import weights_size
 from lib.page import Section, markdown_page, render
-from lib.results import CATEGORIES, averages, categories_of, fastest, read_results
+from lib.plan.tasks import CATEGORIES
+from lib.results import averages, categories_of, fastest, read_results
 from lib.summary_tables import (
     DIFFERENCES,
     DIFFERENCES_HEADER,

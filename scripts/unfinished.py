@@ -9,7 +9,8 @@ from lib.job.command import run
 from lib.job.files import read_json, write_text
 from lib.job.progress import say
 from lib.page import Section, markdown_page
-from lib.results import CATEGORIES, average, categories_of, read_result
+from lib.plan.tasks import CATEGORIES
+from lib.results import average, categories_of, read_result
 from lib.summary_tables import cell
 
 ERROR = re.compile(r"\S+\.py: (error: |interrupted)|[\w.]+(Error|Exception)\b")

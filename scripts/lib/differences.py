@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars
 
-from lib.results import CATEGORIES
+from lib.plan.tasks import CATEGORIES
 
 INTERVAL = (2.5, 97.5)
 NUMBERS = ["difference", "low", "high", "low_over_tasks", "high_over_tasks"]

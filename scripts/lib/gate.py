@@ -1,7 +1,7 @@
 """The quality gate of a release: how much a model's scores may lose as int8."""
 
 from lib.job.command import InputError
-from lib.results import CATEGORIES
+from lib.plan.tasks import CATEGORIES
 
 
 def stage_rows(rows: list[dict], model: str, stage: str) -> list[dict]:

@@ -7,9 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from lib.job.command import InputError, first_line
-from lib.plan.tasks import DEVELOPMENT, TYPE_OF
-
-CATEGORIES = ["STS", "Classification", "PairClassification"]
+from lib.plan.tasks import CATEGORIES, DEVELOPMENT, TYPE_OF
 
 
 def categories_of(tasks: Collection[str], custom_types: dict[str, str]) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from lib.differences import LEAST_TASKS
-from lib.results import CATEGORIES, fastest
+from lib.plan.tasks import CATEGORIES
+from lib.results import fastest
 
 SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
 SPEED_HEADER += ["Long texts/s (threads)", "Latency, median (ms)", "Latency, 99th percentile (ms)"]

@@ -10,12 +10,8 @@ import polars
 from lib.delimited import decoded_lines, read_rows
 from lib.job.command import InputError, first_line
 from lib.job.files import visible_files
+from lib.plan.tasks import TYPES
 
-COLUMNS = {
-    "STS": {"sentence1", "sentence2", "score"},
-    "Classification": {"text", "label"},
-    "PairClassification": {"sentence1", "sentence2", "labels"},
-}
 SPLITS = {
     "train": {"train", "training"},
     "validation": {"validation", "valid", "val", "dev"},
@@ -103,6 +99,6 @@ def check_columns(source: Path, task_type: str) -> None:
         first = next(rows_of(path), None)
         if first is None:
             raise InputError(f"{path}: expected rows, found none")
-        if missing := sorted(COLUMNS[task_type] - first.keys()):
-            expected = sorted(COLUMNS[task_type])
+        expected = TYPES[task_type].columns
+        if missing := [column for column in expected if column not in first]:
             raise InputError(f"{path}: expected the columns {expected}, found no {missing[0]} in {list(first)}")

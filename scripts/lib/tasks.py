@@ -10,19 +10,13 @@ import mteb
 import numpy as np
 import pyarrow
 from datasets import Dataset, DatasetDict
-from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
+from mteb.abstasks import AbsTask
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from lib.job.command import InputError
 from lib.job.files import sha256
-from lib.plan.tasks import BENCHMARK, DEVELOPMENT
+from lib.plan.tasks import BENCHMARK, DEVELOPMENT, TYPES
 from lib.task_data import ROWS_AT_ONCE, read_splits, write_splits
-
-TYPES = {
-    "STS": (AbsTaskSTS, "cosine_spearman"),
-    "Classification": (AbsTaskClassification, "accuracy"),
-    "PairClassification": (AbsTaskPairClassification, "max_ap"),
-}
 
 
 class ListDataset(Dataset):
@@ -131,17 +125,17 @@ def mteb_task(name: str) -> AbsTask:
         raise InputError(f"evaluation.tasks: {name!r}: expected a test split, found {task.metadata.eval_splits}")
     if task.metadata.type not in TYPES:
         raise InputError(f"evaluation.tasks: {name!r} is of type {task.metadata.type}, expected one of {list(TYPES)}")
-    if task.metadata.main_score != TYPES[task.metadata.type][1]:
+    if task.metadata.main_score != TYPES[task.metadata.type].main_score:
         raise InputError(
             f"evaluation.tasks: {name!r} is scored by {task.metadata.main_score}, expected "
-            f"{TYPES[task.metadata.type][1]}, like the other tasks of its type"
+            f"{TYPES[task.metadata.type].main_score}, like the other tasks of its type"
         )
     return task
 
 
 def custom_task(name: str, task_type: str, revision: str) -> AbsTask:
     """A custom task, scored by mteb's class for its type; its revision identifies the data."""
-    base, main_score = TYPES[task_type]
+    base = getattr(mteb.abstasks, f"AbsTask{task_type}")
     metadata = TaskMetadata(
         name=name,
         description=f"custom task {name}",
@@ -150,7 +144,7 @@ def custom_task(name: str, task_type: str, revision: str) -> AbsTask:
         category="t2c" if task_type == "Classification" else "t2t",
         eval_splits=["test"],
         eval_langs=["eng-Latn"],
-        main_score=main_score,
+        main_score=TYPES[task_type].main_score,
     )
     return type(name, (base,), {"metadata": metadata})()
 

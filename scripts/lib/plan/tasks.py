@@ -1,4 +1,28 @@
-"""The tasks of MTEB(eng, v1) that the pipeline averages, listed here because importing mteb takes seconds."""
+"""The types of tasks, and the tasks of MTEB(eng, v1), without importing mteb, which takes seconds."""
+
+from typing import NamedTuple
+
+
+class TaskType(NamedTuple):
+    """A type of tasks: mteb's main score, and a custom table's columns of texts and of the label or score."""
+
+    main_score: str
+    texts: list[str]
+    target: str
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of a custom task's table, sorted."""
+        return sorted([*self.texts, self.target])
+
+
+# the categories of the averages, in their order; mteb has a class AbsTask<type> for each
+TYPES = {
+    "STS": TaskType("cosine_spearman", ["sentence1", "sentence2"], "score"),
+    "Classification": TaskType("accuracy", ["text"], "label"),
+    "PairClassification": TaskType("max_ap", ["sentence1", "sentence2"], "labels"),
+}
+CATEGORIES = list(TYPES)
 
 BENCHMARK = "MTEB(eng, v1)"
 BENCHMARK_TASKS = {
