@@ -23,5 +23,5 @@ for line in sys.stdin:
         for number, path in enumerate(outputs, 1):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         sys.argv = ["snakemake", *arguments]
-        snakemake.cli.main()
+        sys.exit(snakemake.cli.main())
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
