@@ -17,19 +17,20 @@ from mteb.models import SentenceTransformerEncoderWrapper
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from evaluate import Encoder, score
+from evaluate import score_and_cache
 from lib.embedder import load_embedder
 from lib.job.command import InputError, run
 from lib.job.files import read_json
+from lib.scoring import Encoder
 from lib.task_data import read_splits
 from lib.tasks import load_task, mteb_task
 
 
 def ours(model: Path, data: Path) -> float:
-    """The main score by `evaluate.score`, with its bootstrap."""
+    """The main score by `evaluate.py`, with its bootstrap."""
     encoder = Encoder(load_embedder(model, "cpu"), "model", "stage")
     with tempfile.TemporaryDirectory() as folder:
-        score(load_task(data.stem, data, None), encoder, Path(folder) / "score", {"seed": 42})
+        score_and_cache(load_task(data.stem, data, None), encoder, Path(folder) / "score", {"seed": 42})
         result = read_json(Path(folder) / "score" / "result.json")["scores"]["test"]
     return sum(subset["main_score"] for subset in result) / len(result)
 

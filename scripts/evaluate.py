@@ -9,54 +9,28 @@ import hashlib
 import json
 import shutil
 import tempfile
-import time
 import traceback
 import zlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars
 from mteb.abstasks import AbsTask
-from mteb.models import ModelMeta
-from mteb.models.abs_encoder import AbsEncoder
 from mteb.results import TaskResult
-from torch.utils.data import DataLoader
 
-from lib.embedder import Embedder, load_embedder
+from lib.embedder import load_embedder
 from lib.job.command import InputError, run
 from lib.job.device import add_device_arguments, job_device
 from lib.job.files import check_hashes, read_json, remove, replacing, sha256, write_hashes, write_json
 from lib.job.progress import progress, say
 from lib.job.provenance import versions
 from lib.resample import average_precision, mean, resampled, spearman
+from lib.scoring import Encoder, meta_of, score
 from lib.static_model import REPORTS
 from lib.tasks import load_task
 
 LIBRARIES = ["mteb", "model2vec", "sentence-transformers", "transformers", "scikit-learn", "scipy", "numpy", "torch"]
-
-
-def meta_of(name: str, revision: str) -> ModelMeta:
-    """A model's metadata for mteb, which reads no folder of results without it."""
-    return ModelMeta.create_empty({"name": name, "revision": revision})
-
-
-class Encoder(AbsEncoder):
-    """A model as mteb sees it; a text that comes many times in a task is embedded once."""
-
-    def __init__(self, embed: Embedder, name: str, revision: str) -> None:
-        """Wrap a function from texts to ``[texts, dimensions]``; name and revision are what mteb writes down."""
-        self.embed = embed
-        self.mteb_model_meta = meta_of(name, revision)
-
-    def encode(self, inputs: DataLoader, **_: Any) -> np.ndarray:
-        """Embed the texts of all batches: ``[texts, dimensions]`` float32."""
-        texts = inputs.dataset[:]["text"]  # the batches come row by row, each through a table
-        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        embedded = self.embed(list(place)).astype(np.float32, copy=False)
-        return embedded if len(place) == len(texts) else embedded[[place[text] for text in texts]]
 
 
 def content_hash(paths: Iterable[Path]) -> str:
@@ -119,7 +93,7 @@ def resample(task: AbsTask, result: TaskResult, predictions: dict, seed: int) ->
     return np.mean(samples, axis=0)
 
 
-def score(task: AbsTask, encoder: Encoder, folder: Path, key: dict) -> None:
+def score_and_cache(task: AbsTask, encoder: Encoder, folder: Path, key: dict) -> None:
     """Score a model on a task.
 
     Args:
@@ -132,34 +106,18 @@ def score(task: AbsTask, encoder: Encoder, folder: Path, key: dict) -> None:
     Raises:
         InputError: the score is not finite.
     """
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as prediction_folder:
-        # as mteb.evaluate does, which would import sentence-transformers only to check the model's type
-        scores = {
-            split: task.evaluate(
-                encoder,
-                split,
-                subsets_to_run=task.hf_subsets,
-                encode_kwargs={"batch_size": 32},
-                prediction_folder=None if task.metadata.type == "Classification" else Path(prediction_folder),
-            )
-            for split in task.eval_splits
-        }
-        files = list(Path(prediction_folder).iterdir())
+    with tempfile.TemporaryDirectory() as temporary:
+        result = score(task, encoder, Path(temporary))
+        files = list(Path(temporary).iterdir())
         predictions = json.loads(files[0].read_text(encoding="utf-8")) if files else {}
-    seconds = time.monotonic() - started
-    result = TaskResult.from_task_results(task, scores, evaluation_time=seconds, date=datetime.now(UTC))
-    name, value = task.metadata.name, result.get_score()
-    if not np.isfinite(value):
-        raise InputError(f"task {name}: expected a score, found {value}; are its ratings, or its texts, all equal?")
-    with replacing(folder) as temporary:
-        temporary.mkdir()
-        result.to_disk(temporary / "result.json")
-        np.save(temporary / "resampled.npy", resample(task, result, predictions, key["seed"]))
-        write_json(temporary / "key.json", key)
-        write_hashes(temporary)
+    with replacing(folder) as temporary_folder:
+        temporary_folder.mkdir()
+        result.to_disk(temporary_folder / "result.json")
+        np.save(temporary_folder / "resampled.npy", resample(task, result, predictions, key["seed"]))
+        write_json(temporary_folder / "key.json", key)
+        write_hashes(temporary_folder)
     meta = encoder.mteb_model_meta
-    say(f"{meta.name} {meta.revision} {name}: {100 * value:.2f}")
+    say(f"{meta.name} {meta.revision} {task.metadata.name}: {100 * result.get_score():.2f}")
 
 
 def main(argv: list[str]) -> None:
@@ -190,7 +148,7 @@ def main(argv: list[str]) -> None:
         encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
     for data in progress(missing, len(missing), "evaluate", "tasks"):
         try:
-            score(load_task(data.stem, data, args.custom.get(data.stem)), encoder, cached[data], keys[data])
+            score_and_cache(load_task(data.stem, data, args.custom.get(data.stem)), encoder, cached[data], keys[data])
         except InputError as error:
             failed[data.stem] = str(error)
         except Exception:

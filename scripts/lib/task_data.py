@@ -22,7 +22,8 @@ def write_splits(path: Path, splits: Iterable[tuple[str, str, Iterable[pyarrow.T
                 if writer is None:
                     schema = table.select(columns).schema.remove_metadata()
                     writer = pyarrow.ipc.new_file(file, schema)
-                for batch in table.select(columns).cast(schema).to_batches(ROWS_AT_ONCE):
+                # rows selected one by one are a chunk each, and the library datasets takes long to slice many
+                for batch in table.select(columns).cast(schema).combine_chunks().to_batches(ROWS_AT_ONCE):
                     writer.write_batch(batch, custom_metadata={"subset": subset, "split": split})
         if writer is not None:
             writer.close()

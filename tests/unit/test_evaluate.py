@@ -24,7 +24,9 @@ from lib.job.command import InputError
 from lib.job.files import HASHES, write_json
 from lib.plan.tasks import BENCHMARK
 from lib.results import read_results
+from lib.scoring import Encoder
 from lib.static_model import load_static_model
+from lib.task_data import read_splits
 from lib.tasks import mteb_task, read_data, write_data
 from synthetic import TOPICS, synthetic_sentences
 
@@ -219,7 +221,7 @@ def test_a_repeated_text_is_embedded_once_and_answered_everywhere():
 
     texts = ["aa", "b", "aa", "cccc", "b"]
     loader = DataLoader(Dataset.from_dict({"text": texts}), batch_size=2)
-    assert evaluate.Encoder(embed, "m", "r").encode(loader)[:, 0].tolist() == [2, 1, 2, 4, 1]
+    assert Encoder(embed, "m", "r").encode(loader)[:, 0].tolist() == [2, 1, 2, 4, 1]
     assert sorted(asked) == ["aa", "b", "cccc"]
 
 
@@ -294,6 +296,12 @@ def test_a_development_task_has_nothing_of_the_test_split(tmp_path):
     assert written("STSBenchmark-dev", tmp_path, train=texts, validation=["v"], test=["secret"]) == {"test": ["v"]}
     with pytest.raises(InputError, match=r"task STS12-dev:.*\['train', 'test'\]"):
         written("STS12-dev", tmp_path, train=texts, test=["secret"])
+
+
+def test_rows_selected_one_by_one_are_written_in_few_batches(tmp_path):
+    written("Banking77Classification-dev", tmp_path, train=[f"text {i}" for i in range(100)], test=["secret"])
+    tables = read_splits(tmp_path / "Banking77Classification-dev").values()
+    assert [table.column("text").num_chunks for table in tables] == [1, 1]
 
 
 def test_pairs_in_the_lists_of_one_row_get_a_row_each(tmp_path):

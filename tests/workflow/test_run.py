@@ -17,6 +17,7 @@ import pytest
 import yaml
 from workflow import RUN, command, copy_checkout, planned, snakemake, tiny_config
 
+import try_recipe
 from lib.job.files import sha256
 from synthetic import write_teacher
 
@@ -113,6 +114,26 @@ def test_a_finished_run_is_verified_and_a_flipped_bit_found(finished):
         path.write_bytes(before)
     assert done.returncode == 1
     assert f"{path.relative_to(checkout)}: changed\n" in done.stdout
+
+
+def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch):
+    checkout, _ = finished
+    monkeypatch.chdir(checkout)
+    overlay = [yaml.safe_load((checkout / "overlay.yaml").read_text(encoding="utf-8")), {}]
+    overlay[1]["models"] = {"other": overlay[0]["models"]["small"] | {"training": {"learning_rate": 0.01}}}
+    overlay[1]["build"] = ["small", "other"]
+    (checkout / "other.yaml").write_text(yaml.safe_dump(overlay[1]), encoding="utf-8")
+    try_recipe.main(["--configfile", "overlay.yaml", "other.yaml", "--gpu", "0", "--threads", "2"])
+    rows = polars.read_csv(f"results/{RUN}/trials.csv").rows_by_key("model", named=True, unique=True)
+    assert rows["small"]["learning_rate"] == 0.005 and rows["other"]["learning_rate"] == 0.01
+    for task in ["Topics", "Pairs"]:
+        result = json.loads(
+            Path(f"results/{RUN}/mteb/results/small/pretrained/{task}.json").read_text(encoding="utf-8")
+        )
+        assert rows["small"][task] == pytest.approx(100 * result["scores"]["test"][0]["main_score"], abs=1e-3)
+    assert rows["other"]["held_out_loss"] != rows["small"]["held_out_loss"]
+    try_recipe.main(["--configfile", "overlay.yaml", "--gpu", "0", "--threads", "2"])
+    assert polars.read_csv(f"results/{RUN}/trials.csv")["model"].to_list() == ["small", "other", "small"]
 
 
 def test_the_report_opens_with_the_table_and_tells_the_settings(finished):
