@@ -97,15 +97,21 @@ def write_differences(root):
     return root / "differences.csv"
 
 
+def write_zeros(path, count):
+    """Write a file of zeros, which takes no space."""
+    with path.open("wb") as file:
+        file.truncate(count)
+
+
 @pytest.fixture
 def run_folder(tmp_path):
     """A folder with results and their summary."""
     weights = tmp_path / "models" / "m" / "int8" / "model.safetensors"
     weights.parent.mkdir(parents=True)
-    weights.write_bytes(b"x" * 7_500_000)
+    write_zeros(weights, 7_500_000)
     other = tmp_path / "sources" / "other" / "model.safetensors"
     other.parent.mkdir(parents=True)
-    other.write_bytes(b"x" * 90_000_000)
+    write_zeros(other, 90_000_000)
     command = ["--results", *write_results(tmp_path / "mteb"), "--weights", weights, "--baselines", other.parent]
     tasks = []
     for task in TYPES:
@@ -187,7 +193,7 @@ def test_speeds_are_drawn_of_those_that_were_measured(family, tmp_path):
     content = json.loads(family[0].read_text(encoding="utf-8"))
     for speeds in [{"a/int8": 1e4}, {}]:
         family[0].write_text(json.dumps(content | {"speeds": speeds}))
-        draw(*family, tmp_path)
+        draw(*family, tmp_path, ["speed"])
         assert ("a, int8" in drawn(tmp_path / "speed.svg")) == bool(speeds)
         assert "peer" not in drawn(tmp_path / "speed.svg")
 
@@ -313,16 +319,15 @@ def drawn(path):
     return re.findall(r"<!-- (.*?) -->", svg.decode())
 
 
-def draw(summary, trainings, folder):
+def draw(summary, trainings, folder, plots=PLOTS):
     command = ["--summary", summary, "--trainings", *trainings]
     command += ["--differences", summary.with_name("differences.csv")]
-    command += ["--outputs", *(folder / f"{name}.svg" for name in PLOTS)]
+    command += ["--outputs", *(folder / f"{name}.svg" for name in plots)]
     draw_plots.main([str(part) for part in command])
 
 
-@pytest.fixture
-def family(tmp_path):
-    """The summary of a family of four, as of the untouched config, with synthetic numbers; and a training."""
+def write_family(folder):
+    """Write the summary of a family of four, as of the untouched config, with synthetic numbers; and a training."""
     stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["derived", "int8"]}
     stages |= {model: ["distilled", "pretrained", "born-again-1", "int8"] for model in "bc"}
     pairs = [(model, stage) for model in "abc" for stage in stages[model]] + [("micro", "int8"), ("peer", "baseline")]
@@ -335,26 +340,37 @@ def family(tmp_path):
     settings["clusters"] = {"micro": {"from": "a", "clusters": 2000, "dimensions": 128}}
     settings["reference"] = {"a": {"its card": {"Avg": 66.0, "Size (MB)": 7.5}, "another": {"Avg": 60.0}}}
     settings["reference"]["a $x_$"] = {"<b> & $\\frac$": {"Avg": 60.0, "Size (MB)": 1.0}}
-    path = tmp_path / "summary.json"
+    path = folder / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "speeds": sizes, "settings": settings}))
     rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,significant"]
     for against in ["a,pretrained", "peer,baseline"]:
         rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,items"]
         rows += [f"a,int8,{against},Avg,2,1,3,1,3,items and tasks"]
-    (tmp_path / "differences.csv").write_text("\n".join(rows))
-    training = tmp_path / "a" / "pretrained"
+    (folder / "differences.csv").write_text("\n".join(rows))
+    training = folder / "a" / "pretrained"
     training.mkdir(parents=True)
     curve = [{"epoch": i, "train_loss": 2 / i if i else None, "validation_loss": 3 / (i + 1)} for i in range(3)]
     (training / "training.json").write_text(json.dumps({"curve": curve}))
     return path, [training / "training.json"]
 
 
-def test_plots_are_the_same_bytes_each_time(family, tmp_path):
-    for folder in ["one", "two"]:
-        draw(*family, tmp_path / folder)
+@pytest.fixture
+def family(tmp_path):
+    return write_family(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def plots(tmp_path_factory):
+    """The folder of all plots of the family."""
+    folder = tmp_path_factory.mktemp("plots")
+    draw(*write_family(folder), folder)
+    return folder
+
+
+def test_plots_are_the_same_bytes_each_time(family, plots, tmp_path):
+    draw(*family, tmp_path)
     for name in PLOTS:
-        first, second = ((tmp_path / folder / f"{name}.svg").read_bytes() for folder in ["one", "two"])
-        assert first == second
+        assert (plots / f"{name}.svg").read_bytes() == (tmp_path / f"{name}.svg").read_bytes()
 
 
 def test_a_training_without_a_curve_is_named(family, tmp_path):
@@ -363,31 +379,27 @@ def test_a_training_without_a_curve_is_named(family, tmp_path):
         draw(*family, tmp_path)
 
 
-def test_stages_stand_in_their_order_where_the_first_model_lacks_one(family, tmp_path):
-    draw(*family, tmp_path)
+def test_stages_stand_in_their_order_where_the_first_model_lacks_one(plots):
     known = ["distilled", "pretrained", "born-again-1", "int8"]
-    assert [text for text in drawn(tmp_path / "stages.svg") if text in known] == known * 3
+    assert [text for text in drawn(plots / "stages.svg") if text in known] == known * 3
 
 
-def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(family, tmp_path):
-    draw(*family, tmp_path)
-    texts = drawn(tmp_path / "size.svg")
+def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(plots):
+    texts = drawn(plots / "size.svg")
     assert "a, its card" in texts and "a, another" not in texts
     assert "a $x_$, &lt;b&gt; &amp; $\\frac$" in texts
     assert {"a, int8", "b, int8", "c, int8", "micro, int8", "peer", "0.1", "1", "100"} <= set(texts)
     assert not [text for text in texts if "10^" in text or "times" in text or "pretrained" in text]
 
 
-def test_gains_are_of_means_and_differences_to_baselines_of_tasks(family, tmp_path):
-    draw(*family, tmp_path)
-    gains, tasks = (drawn(tmp_path / f"{name}.svg") for name in ["gains", "tasks"])
+def test_gains_are_of_means_and_differences_to_baselines_of_tasks(plots):
+    gains, tasks = (drawn(plots / f"{name}.svg") for name in ["gains", "tasks"])
     assert {"a: int8 − pretrained", "STS", "Avg"} <= set(gains) and not {"STS12", "peer"} & set(gains)
     assert {"STS12", "peer"} <= set(tasks) and "Avg" not in tasks
 
 
-def test_shared_vectors_are_a_curve_beside_the_model_that_they_come_from(family, tmp_path):
-    draw(*family, tmp_path)
-    assert {"2,000", "from a, 128 dimensions", "a, one vector per token"} <= set(drawn(tmp_path / "clusters.svg"))
+def test_shared_vectors_are_a_curve_beside_the_model_that_they_come_from(plots):
+    assert {"2,000", "from a, 128 dimensions", "a, one vector per token"} <= set(drawn(plots / "clusters.svg"))
 
 
 def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
@@ -404,20 +416,41 @@ def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
     assert {"m/distilled", f"Spearman {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
 
 
-def test_losses_are_shown_over_whole_epochs(family, tmp_path):
-    draw(*family, tmp_path)
-    texts = drawn(tmp_path / "loss.svg")
+def test_losses_are_shown_over_whole_epochs(plots):
+    texts = drawn(plots / "loss.svg")
     assert "0.5" not in texts and not [text for text in texts if "$" in text]
-    assert {"0", "1", "2"} <= set(drawn(tmp_path / "loss.svg"))
+    assert {"0", "1", "2"} <= set(drawn(plots / "loss.svg"))
 
 
-def released(run_folder, model, sentences, most_lost=0.1, damage=lambda: None, **changed):
-    """The release folder ``path/to/m`` of a float32 model; ``damage`` is called before it is written."""
-    shard = write_shard(run_folder / "sentences" / "00000.parquet", sentences)
-    folders = {"int8": run_folder / "int8", "float16": run_folder / "float16"}
-    makes = [str(part) for name, folder in folders.items() for part in (f"--{name}", folder)]
-    quantize.main(["--model", str(model), "--sentences", str(shard), *makes])
-    export_onnx.main(["--model", str(model), "--sentences", str(shard), "--output", str(run_folder / "onnx")])
+def export(model, sentences):
+    """Write what a release has beside the model itself, into the folders beside it."""
+    options = [
+        "--model",
+        str(model),
+        "--sentences",
+        str(write_shard(model.parent / "sentences" / "0.parquet", sentences)),
+    ]
+    quantize.main([*options, "--int8", str(model.parent / "int8"), "--float16", str(model.parent / "float16")])
+    export_onnx.main([*options, "--output", str(model.parent / "onnx")])
+
+
+@pytest.fixture(scope="module")
+def exported(teacher_folder, sentences, tmp_path_factory):
+    """The folder of a distilled model and what is exported of it."""
+    model = distilled(teacher_folder, tmp_path_factory.mktemp("exported") / "distilled")
+    export(model, sentences)
+    return model.parent
+
+
+@pytest.fixture
+def model(run_folder, exported):
+    """A copy of the distilled model, with what is exported of it, in the run's folder."""
+    shutil.copytree(exported, run_folder, dirs_exist_ok=True)
+    return run_folder / "distilled"
+
+
+def released(run_folder, model, most_lost=0.1, **changed):
+    """The release folder ``path/to/m`` of a float32 model."""
     settings = {
         "about": "",
         "baselines": ["other"],
@@ -435,10 +468,10 @@ def released(run_folder, model, sentences, most_lost=0.1, damage=lambda: None, *
         "teacher": f"hub:some/teacher@{'b' * 40}",
     } | changed
     output = run_folder / "path" / "to" / "m"
-    command = ["--name", "m", "--float32", model, *makes, "--output", output]
+    command = ["--name", "m", "--float32", model, "--output", output]
+    for name in ["int8", "float16", "onnx"]:
+        command += [f"--{name}", run_folder / name]
     command += [
-        "--onnx",
-        run_folder / "onnx",
         "--summary",
         run_folder / "summary.json",
         "--speed",
@@ -446,7 +479,6 @@ def released(run_folder, model, sentences, most_lost=0.1, damage=lambda: None, *
         "--settings",
         json.dumps(settings),
     ]
-    damage()
     release_model.main([str(part) for part in command])
     return output
 
@@ -461,10 +493,8 @@ def run_snippets(card):
     return found
 
 
-def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(
-    run_folder, teacher_folder, sentences, monkeypatch
-):
-    folder = released(run_folder, distilled(teacher_folder, run_folder / "final"), sentences, most_lost=10)
+def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(run_folder, model, sentences, monkeypatch):
+    folder = released(run_folder, model, most_lost=10)
     card = ModelCard.load(folder / "README.md")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 |" in card.text
     assert "| m | distilled | 60.00 | 40.00 | 90.00 | 63.33 |" in card.text
@@ -481,9 +511,9 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(
     expected = StaticModel.from_pretrained(folder, force_download=False).encode(texts)
     assert not expected[-2:].any()
     for part, dtype, close in [(".", np.float32, 1e-6), ("float16", np.float16, 1e-3), ("int8", np.int8, 2e-2)]:
-        model = StaticModel.from_pretrained(folder / part, force_download=False)
-        assert model.embedding.dtype == dtype
-        np.testing.assert_allclose(model.encode(texts), expected, atol=close)
+        loaded = StaticModel.from_pretrained(folder / part, force_download=False)
+        assert loaded.embedding.dtype == dtype
+        np.testing.assert_allclose(loaded.encode(texts), expected, atol=close)
         if part != "int8":
             loaded = SentenceTransformer(str(folder / part), device="cpu")
             found = loaded.encode(texts)
@@ -494,8 +524,8 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(
     assert not (folder / "int8" / "modules.json").exists()
 
 
-def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_folder, teacher_folder, sentences):
-    folder = released(run_folder, distilled(teacher_folder, run_folder / "final"), sentences, most_lost=10)
+def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_folder, model):
+    folder = released(run_folder, model, most_lost=10)
     data = ModelCard.load(folder / "README.md").data
     assert (data.base_model, data.datasets, data.language, data.license) == (
         "some/teacher",
@@ -509,38 +539,36 @@ def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_f
     assert {result.dataset_revision for result in data.eval_results} == {"r"}
 
 
-def test_texts_of_the_config_stay_texts_in_the_card(run_folder, teacher_folder, sentences):
+def test_texts_of_the_config_stay_texts_in_the_card(run_folder, model):
     licence = "mit: mine\nbase_model: other/model\n---\n# Mine"
     changed = {"license": licence, "about": "</p><script>x()</script>", "corpus": ["path:a`<script>`"]}
-    folder = released(run_folder, distilled(teacher_folder, run_folder / "final"), sentences, most_lost=10, **changed)
+    folder = released(run_folder, model, most_lost=10, **changed)
     card = ModelCard.load(folder / "README.md")
     assert (card.data.license, card.data.base_model) == (licence, "some/teacher")
     assert "<script>" not in card.text and card.text.count("\n# ") == 1
 
 
-def test_a_model_that_int8_costs_too_much_is_not_released(run_folder, teacher_folder, sentences):
-    model = distilled(teacher_folder, run_folder / "final")
+def test_a_model_that_int8_costs_too_much_is_not_released(run_folder, model):
     message = "release of m: int8 has 80.00 in PairClassification, distilled has 90.00: expected a loss of at most 9.9"
     with pytest.raises(InputError, match=message):
-        released(run_folder, model, sentences, most_lost=9.9)
+        released(run_folder, model, most_lost=9.9)
     assert not (run_folder / "path").exists()
 
 
 @pytest.mark.parametrize("folder", ["int8", "float16", "distilled"])
-def test_a_model_that_is_not_as_it_was_made_is_not_released(run_folder, teacher_folder, sentences, folder):
-    model = distilled(teacher_folder, run_folder / "distilled")
+def test_a_model_that_is_not_as_it_was_made_is_not_released(run_folder, model, folder):
     config = run_folder / folder / "config.json"
+    config.write_text(config.read_text(encoding="utf-8") + " ")
     with pytest.raises(InputError, match=re.escape(str(config))):
-        released(
-            run_folder, model, sentences, damage=lambda: config.write_text(config.read_text(encoding="utf-8") + " ")
-        )
+        released(run_folder, model)
     assert not (run_folder / "path" / "to" / "m").exists()
 
 
-def test_a_clustered_models_own_folder_is_int8(run_folder, teacher_folder, sentences, monkeypatch):
-    model = load_static_model(distilled(teacher_folder, run_folder / "final"))
+def test_a_clustered_models_own_folder_is_int8(run_folder, exported, sentences, monkeypatch):
+    model = load_static_model(exported / "distilled")
     save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), run_folder / "clustered")
-    folder = released(run_folder, run_folder / "clustered", sentences, most_lost=10)
+    export(run_folder / "clustered", sentences)
+    folder = released(run_folder, run_folder / "clustered", most_lost=10)
     assert {path.name for path in folder.iterdir()} == {
         "README.md",
         "float16",

@@ -1,7 +1,6 @@
 """Run the workflow on a tiny configuration in a copy of the checkout."""
 
 import atexit
-import json
 import os
 import re
 import shutil
@@ -9,7 +8,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import yaml
 
@@ -69,27 +68,29 @@ def command(checkout: Path, *arguments: str, config: dict | None = None, hub: di
 
 
 @cache
-def server() -> subprocess.Popen:
-    """The process that ``forked.py`` is, one for all tests."""
-    arguments = [sys.executable, Path(__file__).with_name("forked.py")]
+def forking_python() -> Path:
+    """The `python` that ``forked.py`` makes, one for all tests."""
+    folder = Path(mkdtemp())
+    arguments = [sys.executable, Path(__file__).with_name("forked.py"), folder]
     process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
+    process.stdout.readline()
+    atexit.register(shutil.rmtree, folder)
     atexit.register(process.communicate)  # closes its input, at which it ends
-    return process
+    return folder / "python"
 
 
 def snakemake(
-    checkout: Path, *arguments: str, config: dict | None = None, hub: dict[str, str] = NO_HUB
+    checkout: Path, *arguments: str, config: dict | None = None, hub: dict[str, str] = NO_HUB, jobs_fork: bool = True
 ) -> subprocess.CompletedProcess:
-    """Run Snakemake in a checkout, with an overlay where one is given; ``hub`` is the hub's environment."""
-    process = command(checkout, *arguments, config=config, hub=hub)
-    with TemporaryDirectory() as folder:
-        outputs = [Path(folder) / "stdout", Path(folder) / "stderr"]
-        request = [process["args"][3:], str(checkout), process["env"], *map(str, outputs)]
-        print(json.dumps(request), file=server().stdin, flush=True)
-        code = int(server().stdout.readline())
-        return subprocess.CompletedProcess(
-            process["args"], code, *(path.read_text(encoding="utf-8", errors="replace") for path in outputs)
-        )
+    """Run Snakemake in a checkout, with an overlay where one is given; ``hub`` is the hub's environment.
+
+    Libraries read that when they are imported, so with another hub the jobs do not fork.
+    """
+    run = command(checkout, *arguments, config=config, hub=hub)
+    run["args"][0] = str(forking_python())
+    if jobs_fork and hub == NO_HUB:
+        run["env"] |= {"JOBS_FORK": "1"}
+    return subprocess.run(**run, errors="replace", stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
 def planned(done: subprocess.CompletedProcess) -> dict[str, int]:
