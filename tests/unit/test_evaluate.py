@@ -293,7 +293,11 @@ def test_a_development_task_has_nothing_of_the_test_split(tmp_path):
     found = written("Banking77Classification-dev", tmp_path, train=texts + texts, test=["secret"])
     assert sorted(found["train"] + found["test"]) == sorted(texts + texts)
     assert not set(found["train"]) & set(found["test"]) and min(map(len, found.values())) > 20
-    assert written("STSBenchmark-dev", tmp_path, train=texts, validation=["v"], test=["secret"]) == {"test": ["v"]}
+    found = written("SprintDuplicateQuestions-dev", tmp_path, validation=["v"], test=["secret"])
+    assert found == {"test": ["v"]}
+    assert written("STS22-dev", tmp_path, train=["t"], test=["secret"]) == {"test": ["t"]}
+    with pytest.raises(InputError, match=r"task STS22-dev:.*\['test'\]"):
+        written("STS22-dev", tmp_path, test=["secret"])
     with pytest.raises(InputError, match=r"task STS12-dev:.*\['train', 'test'\]"):
         written("STS12-dev", tmp_path, train=texts, test=["secret"])
 
@@ -302,6 +306,22 @@ def test_rows_selected_one_by_one_are_written_in_few_batches(tmp_path):
     written("Banking77Classification-dev", tmp_path, train=[f"text {i}" for i in range(100)], test=["secret"])
     tables = read_splits(tmp_path / "Banking77Classification-dev").values()
     assert [table.column("text").num_chunks for table in tables] == [1, 1]
+
+
+def test_stsbenchmark_is_developed_on_pairs_that_no_test_set_has(tmp_path):
+    years = ["2012test", "2012train", "2015", "2012train"]
+    task = mteb_task("STSBenchmark-dev")
+    columns = {split: [f"{split} {i}" for i in range(4)] for split in ["train", "validation", "test"]}
+    task.dataset = DatasetDict(
+        {split: Dataset.from_dict({"sentence1": texts, "year": years}) for split, texts in columns.items()}
+    )
+    write_data(task, tmp_path / "pairs.arrow")
+    (splits,) = read_data(tmp_path / "pairs.arrow").values()
+    assert {split: rows["sentence1"] for split, rows in splits.items()} == {
+        "test": ["train 1", "train 3", "validation 1", "validation 3"]
+    }
+    with pytest.raises(InputError, match=r"task STSBenchmark-dev:.*2012train"):
+        written("STSBenchmark-dev", tmp_path, train=["t"], validation=["v"], test=["secret"])
 
 
 def test_pairs_in_the_lists_of_one_row_get_a_row_each(tmp_path):

@@ -12,10 +12,10 @@ from lib.plan.family import Family
 from lib.plan.keys import check_keys
 
 
-def laid_over(recipe=None):
-    """config.yaml, with a recipe laid over it."""
+def laid_over(*recipes):
+    """config.yaml, with recipes laid over it."""
     config = read_config(REPOSITORY / "config.yaml")
-    if recipe:
+    for recipe in recipes:
         update_config(config, read_config(REPOSITORY / "recipes" / f"{recipe}.yaml"))
     return config
 
@@ -148,8 +148,17 @@ def test_similarities_are_plotted_of_the_best_known_sts_task_where_there_is_one(
     assert family.sts_task() is None and "similarities" not in family.plots()
 
 
+def test_development_tasks_in_packages_need_no_hub():
+    with_hub = family_of(laid_over("quickstart", "development"))
+    family = family_of(laid_over("quickstart", "development", "development-packages"))
+    assert {source["source"].partition(":")[0] for source in family.downloads().values()} == {"package"}
+    assert not [task for task in family.tasks if task.endswith("-dev")]
+    assert list(family.custom_types()) == family.tasks == list(with_hub.custom_types())
+    assert not set(family.tasks) & set(family_of(laid_over("quickstart")).tasks)
+
+
 @pytest.mark.parametrize("recipe", [None, "ablation", "development", "minilm", "quickstart", "card"])
 def test_no_two_stages_have_a_file_in_common(recipe):
-    family = family_of(laid_over(recipe))
+    family = family_of(laid_over(*filter(None, [recipe])))
     files = family.run_files()
     assert len(set(files)) == len(files)

@@ -9,6 +9,7 @@ import pytest
 import prepare_task
 from lib.job.command import InputError
 from lib.task_data import read_splits
+from lib.task_formats import split_by_hash
 
 
 def prepared(tmp_path, source, task_type, form="table") -> dict[str, list[dict]]:
@@ -320,12 +321,12 @@ def test_a_folder_without_the_raw_file_is_named(tmp_path, form):
 
 def test_splits_by_hash_are_disjoint_whole_and_independent_of_other_rows():
     rows = [{"text": f"text {i}"} for i in range(1000)]
-    splits = prepare_task.split_by_hash(rows, "text")
+    splits = split_by_hash(rows, "text")
     train, test = ({row["text"] for row in splits[name]} for name in ["train", "test"])
     assert not train & test
     assert len(train | test) == 1000
     assert 400 < len(test) < 600
-    fewer = prepare_task.split_by_hash(rows[::-3], "text")
+    fewer = split_by_hash(rows[::-3], "text")
     assert {row["text"] for row in fewer["test"]} <= test
 
 
@@ -378,3 +379,96 @@ def test_wordsim353(tmp_path):
         {"sentence1": "love", "sentence2": "sex", "score": 6.77},
         {"sentence1": "tiger", "sentence2": "cat", "score": 7.0},
     ]
+
+
+def test_rare_words_are_rated_pairs_between_tabs(tmp_path):
+    (tmp_path / "rw-dev.csv").write_text("squishing\tsquirt\t5.88\t7\t7\nebb\tbeat\t3\t1\n")
+    assert prepared(tmp_path, tmp_path, "STS", "rare_words")["test"] == [
+        {"sentence1": "squishing", "sentence2": "squirt", "score": 5.88},
+        {"sentence1": "ebb", "sentence2": "beat", "score": 3.0},
+    ]
+
+
+def test_semeval2017_task2_has_names_and_phrases(tmp_path):
+    (tmp_path / "en.test.txt").write_text("Promised Land\tBaku\t0.42\nca\u00f1on\tvalley\t2.83\n", encoding="utf-8")
+    assert prepared(tmp_path, tmp_path, "STS", "semeval2017_task2")["test"] == [
+        {"sentence1": "Promised Land", "sentence2": "Baku", "score": 0.42},
+        {"sentence1": "ca\u00f1on", "sentence2": "valley", "score": 2.83},
+    ]
+
+
+@pytest.mark.parametrize(("line", "found"), [("gem jewel 3.94", "gem jewel"), ("gem\tjewel\thigh", "'high'")])
+def test_a_pair_without_a_rating_is_named_with_file_and_row(tmp_path, line, found):
+    (tmp_path / "en.test.txt").write_text(f"car\tbicycle\t2.83\n{line}\n")
+    with pytest.raises(InputError, match=rf"en\.test\.txt:? row 2: .*{found}"):
+        prepared(tmp_path, tmp_path, "STS", "semeval2017_task2")
+
+
+@pytest.mark.parametrize(
+    ("form", "file", "query", "text"),
+    [("boolq", "dev.jsonl", "question", "passage"), ("xsum", "test.jsonl", "summary", "document")],
+)
+def test_each_query_comes_with_the_last_sentence_of_its_own_text_and_of_two_others(tmp_path, form, file, query, text):
+    rows = [
+        {
+            query: f"q{i}",
+            text: f"The first sentence comes before others. Is it so? The last sentence of text number {i}",
+        }
+        for i in range(9)
+    ]
+    rows += [{query: "one sentence", text: "A text of one sentence is no use."}, {query: "none", text: ""}]
+    (tmp_path / file).write_text("\n".join(map(json.dumps, rows)))
+    (found,) = prepared(tmp_path, tmp_path, "PairClassification", form).values()
+    own = [row for row in found if row["sentence1"][1:] == row["sentence2"].split()[-1]]
+    assert own == [row for row in found if row["labels"] == 1] and len(own) == 9
+    assert len({(row["sentence1"], row["sentence2"]) for row in found}) == len(found) == 27
+    assert {row["sentence2"] for row in found} == {f"The last sentence of text number {i}" for i in range(9)}
+
+
+def test_the_same_last_sentence_is_never_a_wrong_one(tmp_path):
+    rows = [
+        {"question": f"q{i}", "passage": f"Text {i} begins in its own way. All of them end in the same way."}
+        for i in range(3)
+    ]
+    rows += [{"question": "other", "passage": "Another text begins in its way. But this one does end in another way."}]
+    (tmp_path / "dev.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = prepared(tmp_path, tmp_path, "PairClassification", "boolq")["test"]
+    assert all((row["sentence1"] == "other") != ("same" in row["sentence2"]) for row in found if row["labels"])
+    assert all((row["sentence1"] == "other") == ("same" in row["sentence2"]) for row in found if not row["labels"])
+
+
+@pytest.mark.parametrize(
+    "row", [{"question": "q"}, {"question": "q", "passage": None}, {"question": 1, "passage": "p"}]
+)
+def test_a_row_without_a_text_is_named_with_its_file(tmp_path, row):
+    (tmp_path / "dev.jsonl").write_text(json.dumps({"question": "q", "passage": "p"}) + "\n" + json.dumps(row))
+    with pytest.raises(InputError, match=r"dev\.jsonl: row 2: .*(passage|question)"):
+        prepared(tmp_path, tmp_path, "PairClassification", "boolq")
+
+
+@pytest.mark.parametrize(("form", "name"), [("tweets", "tweets"), ("editorial_snippets", "nytEditorialSnippets")])
+def test_snippets_are_positive_or_negative(tmp_path, form, name):
+    path = tmp_path / "hutto_ICWSM_2014" / f"{name}_GroundTruth.txt"
+    path.parent.mkdir()
+    lines = ["id\tsentiment\ttext", *(f"{i}_1\t{(-1) ** i * 2}\tsnippet {i}" for i in range(40)), "9\t0.5\tneutral"]
+    path.write_text("\r\n".join(lines))
+    splits = prepared(tmp_path, tmp_path, "Classification", form)
+    found = {row["text"]: row["label"] for row in splits["train"] + splits["test"]}
+    assert found == {f"snippet {i}": 1 - i % 2 for i in range(40)}
+    path.write_text("id\tsentiment\ttext\n1\tgood\tsnippet")
+    with pytest.raises(InputError, match=rf"{name}_GroundTruth\.txt: row 2: .*'good'"):
+        prepared(tmp_path, tmp_path, "Classification", form)
+
+
+def test_medical_subjects_are_those_with_enough_questions_and_a_question_has_one(tmp_path):
+    sizes = {"Anatomy": 120, "Surgery": 150, "Rare": 99, "Large": 1001}
+    for subject, size in sizes.items():
+        questions = [f"{subject} {i}?" for i in range(size)] + ["Of two subjects?"] * (
+            subject in ("Anatomy", "Surgery")
+        )
+        rows = [json.dumps({"question": question, "answer": "A. yes"}) for question in questions * 2]
+        (tmp_path / f"{subject}.jsonl").write_text("\n".join(rows))
+    splits = prepared(tmp_path, tmp_path, "Classification", "medical_subjects")
+    found = {row["text"]: row["label"] for row in splits["train"] + splits["test"]}
+    assert found == {f"{s} {i}?": n for n, s in enumerate(["Anatomy", "Surgery"]) for i in range(sizes[s])}
+    assert len(splits["train"]) + len(splits["test"]) == 270

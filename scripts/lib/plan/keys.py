@@ -193,8 +193,22 @@ class CustomTask(Keys):
     """Type of the task, which decides the score and the columns of the table."""
     source: SourceText
     """A table, or a folder with a table for each split."""
-    format: Literal["table", "trec", "amazon_snippets", "privacy_policy", "lee", "wordsim353"] = "table"
-    """`table`, or the file format of one of the quickstart's data sets."""
+    format: Literal[
+        "table",
+        "trec",
+        "amazon_snippets",
+        "privacy_policy",
+        "lee",
+        "wordsim353",
+        "rare_words",
+        "semeval2017_task2",
+        "boolq",
+        "xsum",
+        "tweets",
+        "editorial_snippets",
+        "medical_subjects",
+    ] = "table"
+    """`table`, or the file format of one of the data sets in packages that recipes use."""
     description: Annotated[Text, Field(min_length=1)]
     """Description of the task in the summary and the report."""
 
@@ -203,7 +217,7 @@ class Evaluation(Keys):
     """The tasks that models are scored on, and the models to compare with."""
 
     tasks: Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
-    """Names of mteb's tasks (English, test split), `<task>-dev` for the validation split, or names of custom tasks."""
+    """Names of mteb's tasks (English, test split), `<task>-dev` for development splits, or names of custom tasks."""
     custom_tasks: dict[Annotated[Name, none_of(RESERVED_TASKS)], CustomTask]
     """Tasks of your own, by name."""
     seed: Seed
