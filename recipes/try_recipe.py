@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars
@@ -23,7 +24,8 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from lib.job.command import InputError, run
+from lib.job.command import InputError
+from lib.job.command import run as run_script
 from lib.job.device import add_device_arguments, job_device
 from lib.job.files import replacing
 from lib.job.progress import say
@@ -41,35 +43,60 @@ from lib.training import TrainingSettings, be_deterministic, train
 SOURCES = Path("results/sources")
 
 
-def make(files: list[Path], overlays: list[Path]) -> None:
-    """Let Snakemake make the files that are missing or out of date.
+class Prepared(NamedTuple):
+    """What trials begin with: the run's models and folder, the data of each task, and each model's initial folder."""
+
+    family: Family
+    results: Path
+    tasks: dict[str, Path]
+    students: dict[str, Path]
+
+
+def prepare(overlays: list[Path]) -> Prepared:
+    """Read the config, and let Snakemake make embeddings, distilled models and the tasks' data if they are missing.
 
     Raises:
-        InputError: it fails.
+        InputError: there is a mistake in the config, or Snakemake fails.
     """
+    config: dict = {}
+    layers = [read_config(path) for path in [Path("config.yaml"), *overlays]]
+    for layer in layers:
+        update_config(config, layer)
+    check_config(config, layers, str(SOURCES))
+    family, results = Family(config), Path("results", config["run"])
+    folders = {task: results if task in family.custom_tasks else SOURCES for task in family.tasks}
+    tasks = {task: folder / "tasks" / f"{task}.arrow" for task, folder in folders.items()}
+    shards = [results / "teacher" / f"{shard}.npy" for shard in family.shards(family.sentences)]
+    students = {name: results / "models" / family.owner(name, "distilled") / "distilled" for name in family.trained}
+    files = [*shards, *(student / "config.json" for student in students.values()), *tasks.values()]
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"]
     done = subprocess.run([*command, "--configfile", *overlays, "--", *files], check=False)
     if done.returncode:
-        raise InputError(f"snakemake: failed; its messages are above, the jobs' are in {files[0].parents[1] / 'logs'}")
+        raise InputError(f"snakemake: failed; its messages are above, those of its jobs in {results / 'logs'}")
+    return Prepared(family, results, tasks, students)
 
 
-def score_all(model: StaticModel, name: str, tasks: dict[str, Path], custom: dict[str, str]) -> dict[str, float]:
-    """A model's scores: the mean of each category of tasks, their mean, and each task; score × 100.
+def train_student(name: str, run: Prepared, settings: TrainingSettings, device: str) -> tuple[StaticModel, dict]:
+    """Train a model from its sentences and embeddings on disk, as the rule pretrain does; also its report."""
+    initial = load_stage(run.students[name])
+    sentences, shards = read_sample(run.results / "corpus/sentences", run.family.sentences_of(name))
+    tokens, offsets = tokenize(initial, sentences)
+    reduced = initial.dim if settings.loss == "contrastive" else None
+    folders = run.results / "teacher", run.results / "corpus/sentences"
+    targets = teacher_targets(*folders, shards, len(sentences), reduced)
+    return train(initial, tokens, offsets, targets, settings, device)
 
-    Args:
-        model: the model.
-        name: its name in messages.
-        tasks: the data of each task.
-        custom: the types of the custom tasks.
-    """
+
+def score_all(model: StaticModel, name: str, run: Prepared) -> dict[str, float]:
+    """A model's scores: the mean of each category of tasks, their mean, and each task; score × 100."""
     encoder = Encoder(partial(model.encode, use_multiprocessing=False), name, "tried")
     scores, types = {}, {}
-    for task, path in tasks.items():
-        loaded = load_task(task, path, custom.get(task))
+    for task, path in run.tasks.items():
+        loaded = load_task(task, path, run.family.custom_types().get(task))
         scores[task] = round(100 * score(loaded, encoder).get_score(), 3)
         types[task] = loaded.metadata.type
     means = {
-        category: round(float(np.mean([scores[task] for task in tasks if types[task] == category])), 3)
+        category: round(float(np.mean([scores[task] for task in scores if types[task] == category])), 3)
         for category in CATEGORIES
         if category in types.values()
     }
@@ -85,29 +112,15 @@ def append(row: dict, table: Path) -> None:
         rows.write_csv(temporary)
 
 
-def try_model(name: str, family: Family, student: Path, results: Path, tasks: dict[str, Path], device: str) -> dict:
-    """Train and score a model: its row of the table.
-
-    Args:
-        name: the model.
-        family: the models of the run.
-        student: the folder of the distilled model.
-        results: the folder of the run.
-        tasks: the data of each task.
-        device: ``cpu`` or ``cuda``.
-    """
-    settings = TrainingSettings(**family.training(name))
-    initial = load_stage(student)
-    sentences, shards = read_sample(results / "corpus/sentences", family.sentences_of(name))
-    tokens, offsets = tokenize(initial, sentences)
-    reduced = initial.dim if settings.loss == "contrastive" else None
-    targets = teacher_targets(results / "teacher", results / "corpus/sentences", shards, len(sentences), reduced)
+def try_model(name: str, run: Prepared, device: str) -> dict:
+    """Train and score a model: its row of the table."""
+    settings = TrainingSettings(**run.family.training(name))
     started = time.monotonic()
-    model, report = train(initial, tokens, offsets, targets, settings, device)
+    model, report = train_student(name, run, settings, device)
     trained = time.monotonic()
-    scores = score_all(model, name, tasks, family.custom_types())
+    scores = score_all(model, name, run)
     best = min(report["curve"], key=lambda point: point["validation_loss"])
-    row = {"model": name, "commit": commit(), "sentences": len(sentences), **asdict(settings)}
+    row = {"model": name, "commit": commit(), "sentences": run.family.sentences_of(name), **asdict(settings)}
     row |= {"best_epoch": best["epoch"], "held_out_loss": round(best["validation_loss"], 5)}
     row |= {"train_seconds": round(trained - started, 1), "score_seconds": round(time.monotonic() - trained, 1)}
     return row | scores
@@ -119,23 +132,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--configfile", type=Path, nargs="+", required=True, help="overlays of config.yaml, in order")
     add_device_arguments(parser)
     args = parser.parse_args(argv)
-    config: dict = {}
-    layers = [read_config(path) for path in [Path("config.yaml"), *args.configfile]]
-    for layer in layers:
-        update_config(config, layer)
-    check_config(config, layers, str(SOURCES))
-    family, results = Family(config), Path("results", config["run"])
     device = job_device(args)
     be_deterministic()
-
-    folders = {task: results if task in family.custom_tasks else SOURCES for task in family.tasks}
-    tasks = {task: folder / "tasks" / f"{task}.arrow" for task, folder in folders.items()}
-    shards = [results / "teacher" / f"{shard}.npy" for shard in family.shards(family.sentences)]
-    students = {name: results / "models" / family.owner(name, "distilled") / "distilled" for name in family.trained}
-    make([*shards, *(student / "config.json" for student in students.values()), *tasks.values()], args.configfile)
-    table = results / "trials.csv"
-    for name, student in students.items():
-        row = try_model(name, family, student, results, tasks, device)
+    run = prepare(args.configfile)
+    table = run.results / "trials.csv"
+    for name in run.students:
+        row = try_model(name, run, device)
         append(row, table)
         say(f"{name}: {json.dumps(row)}")
     categories = [category for category in [*CATEGORIES, "Avg"] if category in row]
@@ -144,4 +146,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -129,7 +129,7 @@ def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch)
     (checkout / "other.yaml").write_text(yaml.safe_dump(overlay[1]), encoding="utf-8")
     try_recipe.main(["--configfile", "overlay.yaml", "other.yaml", "--gpu", "0", "--threads", "2"])
     rows = polars.read_csv(f"results/{RUN}/trials.csv").rows_by_key("model", named=True, unique=True)
-    assert rows["small"]["learning_rate"] == 0.005 and rows["other"]["learning_rate"] == 0.01
+    assert rows["small"]["learning_rate"] == 0.02 and rows["other"]["learning_rate"] == 0.01
     for task in ["Topics", "Pairs"]:
         result = json.loads(
             Path(f"results/{RUN}/mteb/results/small/pretrained/{task}.json").read_text(encoding="utf-8")
