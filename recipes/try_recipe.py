@@ -141,7 +141,9 @@ def main(argv: list[str]) -> None:
         append(row, table)
         say(f"{name}: {json.dumps(row)}")
     categories = [category for category in [*CATEGORIES, "Avg"] if category in row]
-    with polars.Config(tbl_cols=-1, tbl_rows=-1, tbl_width_chars=200, tbl_hide_column_data_types=True):
+    with polars.Config(
+        tbl_cols=-1, tbl_rows=-1, tbl_width_chars=200, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
+    ):
         print(polars.read_csv(table)["model", "seed", "held_out_loss", "train_seconds", "score_seconds", *categories])
 
 

@@ -121,13 +121,12 @@ def test_a_finished_run_is_verified_and_a_flipped_bit_found(finished):
 
 
 def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch):
-    checkout, _ = finished
+    checkout, config = finished
     monkeypatch.chdir(checkout)
-    overlay = [yaml.safe_load((checkout / "overlay.yaml").read_text(encoding="utf-8")), {}]
-    overlay[1]["models"] = {"other": overlay[0]["models"]["small"] | {"training": {"learning_rate": 0.01}}}
-    overlay[1]["build"] = ["small", "other"]
-    (checkout / "other.yaml").write_text(yaml.safe_dump(overlay[1]), encoding="utf-8")
-    try_recipe.main(["--configfile", "overlay.yaml", "other.yaml", "--gpu", "0", "--threads", "2"])
+    other = {"models": {"other": config["models"]["small"] | {"training": {"learning_rate": 0.01}}}}
+    for name, overlay in [("run", config), ("other", other | {"build": ["small", "other"]})]:
+        Path(f"{name}.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    try_recipe.main(["--configfile", "run.yaml", "other.yaml", "--gpu", "0", "--threads", "2"])
     rows = polars.read_csv(f"results/{RUN}/trials.csv").rows_by_key("model", named=True, unique=True)
     assert rows["small"]["learning_rate"] == 0.02 and rows["other"]["learning_rate"] == 0.01
     for task in ["Topics", "Pairs"]:
@@ -136,7 +135,7 @@ def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch)
         )
         assert rows["small"][task] == pytest.approx(100 * result["scores"]["test"][0]["main_score"], abs=1e-3)
     assert rows["other"]["held_out_loss"] != rows["small"]["held_out_loss"]
-    try_recipe.main(["--configfile", "overlay.yaml", "--gpu", "0", "--threads", "2"])
+    try_recipe.main(["--configfile", "run.yaml", "--gpu", "0", "--threads", "2"])
     assert polars.read_csv(f"results/{RUN}/trials.csv")["model"].to_list() == ["small", "other", "small"]
 
 
