@@ -128,13 +128,13 @@ def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch)
         Path(f"{name}.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     try_recipe.main(["--configfile", "run.yaml", "other.yaml", "--gpu", "0", "--threads", "2"])
     rows = polars.read_csv(f"results/{RUN}/trials.csv").rows_by_key("model", named=True, unique=True)
-    assert rows["small"]["learning_rate"] == 0.02 and rows["other"]["learning_rate"] == 0.01
+    assert rows["small"]["learning_rate"] == 0.002 and rows["other"]["learning_rate"] == 0.01
     for task in ["Topics", "Pairs"]:
         result = json.loads(
             Path(f"results/{RUN}/mteb/results/small/pretrained/{task}.json").read_text(encoding="utf-8")
         )
         assert rows["small"][task] == pytest.approx(100 * result["scores"]["test"][0]["main_score"], abs=1e-3)
-    assert rows["other"]["held_out_loss"] != rows["small"]["held_out_loss"]
+    assert rows["small"]["best_epoch"] == 2 and rows["other"]["held_out_loss"] != rows["small"]["held_out_loss"]
     try_recipe.main(["--configfile", "run.yaml", "--gpu", "0", "--threads", "2"])
     assert polars.read_csv(f"results/{RUN}/trials.csv")["model"].to_list() == ["small", "other", "small"]
 
