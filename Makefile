@@ -28,7 +28,7 @@ test: environment check
 	pytest
 
 test-slurm: environment
-	@PYTHONPATH=scripts:tests:tests/workflow python tests/slurm/run.py
+	@PYTHONPATH=scripts:recipes:tests:tests/workflow python tests/slurm/run.py
 
 check: environment
 	ruff check

@@ -81,9 +81,8 @@ def train_student(name: str, run: Prepared, settings: TrainingSettings, device: 
     initial = load_stage(run.students[name])
     sentences, shards = read_sample(run.results / "corpus/sentences", run.family.sentences_of(name))
     tokens, offsets = tokenize(initial, sentences)
-    reduced = initial.dim if settings.loss == "contrastive" else None
     folders = run.results / "teacher", run.results / "corpus/sentences"
-    targets = teacher_targets(*folders, shards, len(sentences), reduced)
+    targets = teacher_targets(*folders, shards, len(sentences), settings.target_dimensions(initial.dim))
     return train(initial, tokens, offsets, targets, settings, device)
 
 

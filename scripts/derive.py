@@ -131,7 +131,7 @@ def main(argv: list[str]) -> None:
         model = cluster(model, args.clusters, np.bincount(tokens, minlength=len(model.tokens)), settings.seed)
         say(f"derive: {len(model.tokens):,} tokens share {len(model.embedding):,} vectors")
         if args.embeddings:
-            reduced = model.dim if settings.loss == "contrastive" else None
+            reduced = settings.target_dimensions(model.dim)
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
             model, training = train(model, tokens, offsets, wanted, settings, device)
             training = {"settings": asdict(settings), "device": device_name(device)} | training

@@ -1,7 +1,6 @@
 """Draw a run's plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from scipy.stats import spearmanr
 from lib.differences import read_differences
 from lib.job.command import run
 from lib.job.files import read_json, replacing
+from lib.plan.stage_files import in_order
 from lib.plan.tasks import CATEGORIES
 from lib.static_model import load_static_model
 from lib.task_data import read_splits
@@ -33,16 +33,6 @@ plt.rcParams |= {"svg.hashsalt": "born-again", "font.size": 11, "axes.spines.top
 def look(number: int) -> dict[str, str]:
     """The colour and marker of curve number ``number``."""
     return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
-
-
-def in_order(stages: Iterable[str]) -> list[str]:
-    """Distinct stages in the order in which they are made."""
-
-    def place(stage: str) -> float:
-        fixed = {"distilled": 0, "tokenlearn": 0.5, "pretrained": 1, "derived": 999, "int8": 1000}
-        return fixed[stage] if stage in fixed else 1 + int(stage.removeprefix("born-again-"))
-
-    return sorted(set(stages), key=place)
 
 
 def stages_plot(averages: list[dict], baselines: list[str], released: dict[str, str]) -> Figure:

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
         if args.previous:
             wanted = previous_targets(load_stage(args.previous), sentences, path)
         else:
-            reduced = model.dim if settings.loss == "contrastive" else None  # this loss compares dimension by dimension
+            reduced = settings.target_dimensions(model.dim)
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
         del sentences
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")

@@ -37,6 +37,13 @@ class TrainingSettings:
     patience: int
     seed: int
 
+    def target_dimensions(self, dimensions: int) -> int | None:
+        """The dimensions that the teacher's embeddings are reduced to for a model of ``dimensions``; None: all.
+
+        The contrastive loss compares targets and means dimension by dimension.
+        """
+        return dimensions if self.loss == "contrastive" else None
+
 
 class Objective(torch.nn.Module):
     """The loss between a batch of means and their targets; the contrastive loss has a trained linear head."""

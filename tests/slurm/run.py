@@ -30,18 +30,27 @@ SITE = [
     "3",
 ]
 GPU_RULES = {"embed", "distill", "pretrain"}
+NOTE_GPU = """\
+import os
+import sys
+
+script = os.path.basename((sys.orig_argv + ["", ""])[1])
+if script.endswith(".py"):
+    with open({seen!r}, "a") as file:
+        file.write(f"{{script}} {{os.environ.get('CUDA_VISIBLE_DEVICES', 'none')}}\\n")
+"""  # a sitecustomize.py: notes which script sees which GPU
 TOO_LITTLE = 250  # MB: less than importing PyTorch takes
 
 
-def slurm_command(checkout: Path, config: dict, shims: Path, *arguments: str) -> dict:
-    """``subprocess``'s arguments for a run through the profile, with the test's site; ``python`` is a shim that notes
-    which script sees which GPU.
+def slurm_command(checkout: Path, config: dict, modules: Path, *arguments: str) -> dict:
+    """``subprocess``'s arguments for a run through the profile, with the test's site; each Python imports ``modules``'
+    sitecustomize.
     """
     run = command(checkout, *arguments, config=config)
     run["args"] = [part for part in run["args"] if part not in ("--cores", "2")]
     run["args"] += ["--workflow-profile", "profiles/slurm", *SITE]
     run["args"] += ["--set-resources", f"distill:mem_mb=attempt**3*{TOO_LITTLE}"]
-    run["env"] = run["env"] | {"PATH": f"{shims}:{run['env']['PATH']}"}
+    run["env"] = run["env"] | {"PYTHONPATH": str(modules)}
     return run
 
 
@@ -78,12 +87,10 @@ def main() -> None:
         sys.exit(f"test-slurm: {reason}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster ends with this process
     folder = Path(tempfile.mkdtemp(prefix="slurm-run-"))
-    shims = folder / "shims"
-    shims.mkdir()
+    modules = folder / "modules"
+    modules.mkdir()
     seen = folder / "seen.txt"
-    shim = f'#!/bin/sh\necho "$(basename "$1") ${{CUDA_VISIBLE_DEVICES:-none}}" >> {seen}\nexec {sys.executable} "$@"\n'
-    (shims / "python").write_text(shim)
-    (shims / "python").chmod(0o755)
+    (modules / "sitecustomize.py").write_text(NOTE_GPU.format(seen=str(seen)))
     config = tiny_config(folder / "data", write_teacher(folder / "teacher"))
     config["models"]["small"]["born_again"] = 0
     config["corpus"]["decontaminate"] = []
@@ -99,7 +106,7 @@ def main() -> None:
         start = time.monotonic()
         checkout = copy_checkout(folder / "slurm")
         with (folder / "slurm.log").open("w") as log:
-            run = subprocess.Popen(**slurm_command(checkout, config, shims, *targets), stdout=log, stderr=log)
+            run = subprocess.Popen(**slurm_command(checkout, config, modules, *targets), stdout=log, stderr=log)
             training = wait_for(
                 lambda: next((j for j in jobs() if j["rule"] == "pretrain" and j["JobState"] == "RUNNING"), None),
                 400,
@@ -126,7 +133,7 @@ def main() -> None:
         print("test-slurm: the run whose Snakemake is killed", flush=True)
         killed = copy_checkout(folder / "killed")
         with (folder / "killed.log").open("w") as log:
-            run = subprocess.Popen(**slurm_command(killed, config, shims, *targets), stdout=log, stderr=log)
+            run = subprocess.Popen(**slurm_command(killed, config, modules, *targets), stdout=log, stderr=log)
             corpus = killed / "results" / RUN / "corpus" / "manifest.json"
             wait_for(
                 lambda: corpus.exists() and "Finished jobid" in Path(log.name).read_text(encoding="utf-8"),
@@ -138,7 +145,7 @@ def main() -> None:
             run.wait()
         before = {p: p.stat().st_mtime_ns for p in (killed / "results" / RUN / "corpus").rglob("*.parquet")}
         wait_for(lambda: not subprocess.run(["squeue", "-h"], capture_output=True).stdout, 200, "an empty queue")
-        again = slurm_command(killed, config, shims, *targets)
+        again = slurm_command(killed, config, modules, *targets)
         subprocess.run(**(again | {"args": [*again["args"], "--unlock"]}), check=True, capture_output=True)
         done = subprocess.run(**again, check=False, capture_output=True)
         assert done.returncode == 0, done.stderr[-3000:]

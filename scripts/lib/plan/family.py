@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.job.command import InputError
 from lib.plan.sources import parse_source
-from lib.plan.stage_files import FILES, TRAINED_FILES
+from lib.plan.stage_files import FILES, TRAINED_FILES, in_order
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
 Stage = tuple[str, str]  # a model or baseline, and its stage
@@ -134,7 +134,7 @@ class Family:
         if model in self.derived:
             return ["derived", "int8"]
         compared = ["tokenlearn"] if self.models[model]["tokenlearn"] else []
-        return ["distilled", *compared, *self.trained_stages(model), "int8"]
+        return in_order(["distilled", *compared, *self.trained_stages(model), "int8"])
 
     def released(self, model: str) -> str:
         """The stage of a model that is quantized and released."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from lib.job.command import InputError
+from lib.plan.tasks import TYPES
 
 WILDCARD = re.compile(r"\{\s*\w+\s*(,[^}]*)?\}")  # as Snakemake reads it in a rule's params
 RESERVED_RUNS = ["sources", "README.md"]  # other names in results/
@@ -189,7 +190,7 @@ Model = Annotated[
 class CustomTask(Keys):
     """A task of your own."""
 
-    type: Literal["STS", "Classification", "PairClassification"]
+    type: Literal[tuple(TYPES)]  # type: ignore[valid-type]
     """Type of the task, which decides the score and the columns of the table."""
     source: SourceText
     """A table, or a folder with a table for each split."""

@@ -1,4 +1,6 @@
-"""The files in a model's folder, by stage."""
+"""The stages of a model: their order, and the files of each."""
+
+from collections.abc import Iterable
 
 from lib.job.files import HASHES
 
@@ -16,3 +18,13 @@ FILES = {
     "float16": [*INT8_FILES, "modules.json"],
     "onnx": [*ONNX_FILES.values(), "onnx.json"],
 }
+
+
+def in_order(stages: Iterable[str]) -> list[str]:
+    """Distinct stages in the order in which they are made."""
+
+    def place(stage: str) -> float:
+        fixed = {"distilled": 0, "tokenlearn": 0.5, "pretrained": 1, "derived": 999, "int8": 1000}
+        return fixed[stage] if stage in fixed else 1 + int(stage.removeprefix("born-again-"))
+
+    return sorted(set(stages), key=place)
