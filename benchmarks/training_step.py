@@ -85,7 +85,9 @@ def main(argv: list[str]) -> None:
     targets = random.normal(size=(len(offsets) - 1, args.dimensions)).astype(np.float32)
     words = Tokenizer(WordLevel({str(i): i for i in range(args.vocabulary)}))
     model = StaticModel(vectors, words, normalize=True)
-    settings = TrainingSettings("contrastive", TEMPERATURE, 0, size, RATE, epochs=1, patience=1, seed=0)
+    settings = TrainingSettings(
+        "contrastive", TEMPERATURE, 0, size, RATE, epochs=1, patience=1, seed=0, initial="distilled", shrinkage=0
+    )
 
     theirs = Theirs(vectors, args.device)
     seconds = {"ours": [], "theirs": []}

@@ -118,6 +118,7 @@ rule pretrain:
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
         " --count {params.sentence_count} {params.targets:q} {params.training:q}"
+        " --code {input.script:q} {input.lib:q}"
         " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
 
@@ -181,5 +182,6 @@ rule derive:
         training=training_settings,
     shell:
         "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.sentences:q}"
-        " --count {params.sentence_count} {params.training:q} --gpu {resources.gpu} --threads {threads}"
-        " --output {params.model:q} 2>&1 | tee {log:q}"
+        " --count {params.sentence_count} {params.training:q}"
+        " --code {input.script:q} {input.lib:q}"
+        " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"

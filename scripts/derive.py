@@ -12,12 +12,13 @@ from model2vec import StaticModel
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
+from lib.checkpoint import checkpoint_of, remove_checkpoint
 from lib.job.command import InputError, run
 from lib.job.device import device_name
-from lib.job.files import sha256, write_json
+from lib.job.files import HASHES, sha256, write_json
 from lib.job.progress import say
 from lib.job.provenance import versions
-from lib.shards import read_sample
+from lib.shards import read_sample, shard_path
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
 from lib.targets import teacher_targets
 from lib.training import add_training_arguments, set_up, train
@@ -117,6 +118,7 @@ def main(argv: list[str]) -> None:
         "--embeddings", type=Path, help="the folder of the teacher's embedding shards, to train shared vectors"
     )
     add_training_arguments(parser)
+    parser.add_argument("--code", type=Path, nargs="*", default=[], help="files of code that the vectors follow from")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     settings, device = set_up(args)
@@ -133,7 +135,11 @@ def main(argv: list[str]) -> None:
         if args.embeddings:
             reduced = settings.target_dimensions(model.dim)
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
-            model, training = train(model, tokens, offsets, wanted, settings, device)
+            inputs = [args.model / HASHES, *(shard_path(args.sentences, i, "parquet") for i in range(shards))]
+            inputs += [shard_path(args.embeddings, i, "json") for i in range(shards)]
+            sizes = [args.count, args.dimensions, args.clusters]
+            checkpoint = checkpoint_of(args.output, [*args.code, *inputs], *sizes, asdict(settings), device)
+            model, training = train(model, tokens, offsets, wanted, settings, device, checkpoint)
             training = {"settings": asdict(settings), "device": device_name(device)} | training
     save_static_model(model, args.output)
     report = {
@@ -146,6 +152,7 @@ def main(argv: list[str]) -> None:
         "versions": versions("model2vec", "numpy", "scikit-learn", "torch"),
     }
     write_json(args.output / "derivation.json", report)
+    remove_checkpoint(args.output)
 
 
 if __name__ == "__main__":

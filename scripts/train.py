@@ -8,12 +8,13 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from lib.checkpoint import checkpoint_of, remove_checkpoint
 from lib.job.command import run
 from lib.job.device import device_name
-from lib.job.files import scratch, sha256, write_json
+from lib.job.files import HASHES, scratch, sha256, write_json
 from lib.job.progress import say
 from lib.job.provenance import versions
-from lib.shards import read_sample
+from lib.shards import read_sample, shard_path
 from lib.static_model import load_stage, save_static_model, tokenize
 from lib.targets import previous_targets, teacher_targets
 from lib.training import add_training_arguments, set_up, train
@@ -29,6 +30,7 @@ def main(argv: list[str]) -> None:
     targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's embedding shards")
     targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
     add_training_arguments(parser)
+    parser.add_argument("--code", type=Path, nargs="*", default=[], help="files of code that the vectors follow from")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     settings, device = set_up(args)
@@ -37,14 +39,18 @@ def main(argv: list[str]) -> None:
     sentences, shards = read_sample(args.sentences, args.count)
     tokens, offsets = tokenize(model, sentences)
     with scratch(args.output.with_name(f"{args.output.name}.targets")) as path:
+        inputs = [args.student / HASHES, *(shard_path(args.sentences, i, "parquet") for i in range(shards))]
         if args.previous:
             wanted = previous_targets(load_stage(args.previous), sentences, path)
+            inputs += [args.previous / HASHES]
         else:
             reduced = settings.target_dimensions(model.dim)
             wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
+            inputs += [shard_path(args.embeddings, i, "json") for i in range(shards)]
         del sentences
+        checkpoint = checkpoint_of(args.output, [*args.code, *inputs], args.count, asdict(settings), device)
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
-        trained, report = train(model, tokens, offsets, wanted, settings, device)
+        trained, report = train(model, tokens, offsets, wanted, settings, device, checkpoint)
     save_static_model(trained, args.output)
     report |= {
         "settings": asdict(settings),
@@ -55,6 +61,7 @@ def main(argv: list[str]) -> None:
         "versions": versions("torch", "numpy", "model2vec", "tokenizers"),
     }
     write_json(args.output / "training.json", report)
+    remove_checkpoint(args.output)
 
 
 if __name__ == "__main__":

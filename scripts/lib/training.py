@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ import numpy as np
 import torch
 from model2vec import StaticModel
 from torch import Tensor
+from torch.optim.adamw import adamw
 
+from lib.alignment import ROWS_AT_ONCE, aligned, shrink
+from lib.checkpoint import Checkpoint
 from lib.job.ahead import ahead
 from lib.job.command import InputError
 from lib.job.device import add_device_arguments, job_device
@@ -19,9 +23,11 @@ from lib.losses import contrastive_loss, similarity_loss
 from lib.plan.held_out import held_out
 from lib.shards import RowsOnDisk
 from lib.static_model import with_vectors
-from lib.student import Batch, SharedTable, Table, lay_out
+from lib.student import ADAM, Batch, SharedTable, Table, lay_out
 
+ADAMW = ADAM | {"weight_decay": 0.01}
 LAST_RATE = 1e-3  # of the learning rate, at the last step
+SECONDS_BETWEEN_CHECKPOINTS = 60
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class TrainingSettings:
     epochs: int
     patience: int
     seed: int
+    initial: str
+    shrinkage: float
 
     def target_dimensions(self, dimensions: int) -> int | None:
         """The dimensions that the teacher's embeddings are reduced to for a model of ``dimensions``; None: all.
@@ -49,11 +57,15 @@ class Objective(torch.nn.Module):
     """The loss between a batch of means and their targets; the contrastive loss has a trained linear head."""
 
     def __init__(self, settings: TrainingSettings, dimensions: int, device: str) -> None:
-        """Initialize the head at random, if there is one."""
+        """Initialize the head at random, if there is one, and AdamW's moments."""
         super().__init__()
         self.settings, self.contrastive = settings, settings.loss == "contrastive"
         self.head = torch.nn.Linear(dimensions, dimensions).to(device) if self.contrastive else torch.nn.Identity()
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), fused=True) if self.contrastive else None
+        self.parameters_of_head = list(self.head.parameters())
+        self.moments = [
+            [torch.zeros_like(values.data), torch.zeros_like(values.data), torch.zeros((), device=device)]
+            for values in self.parameters_of_head
+        ]
 
     def forward(self, means: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
@@ -62,11 +74,14 @@ class Objective(torch.nn.Module):
         return similarity_loss(means, targets, self.settings.temperature, self.settings.similarity_weight)
 
     def step(self, rate: float) -> None:
-        """Update the head from its gradient."""
-        if self.optimizer:
-            self.optimizer.param_groups[0]["lr"] = rate
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+        """Update the head from its gradient, as PyTorch's AdamW does."""
+        if not self.contrastive:
+            return
+        first, second, steps = map(list, zip(*self.moments, strict=True))
+        gradients = [values.grad for values in self.parameters_of_head]
+        with torch.no_grad():
+            adamw(self.parameters_of_head, gradients, first, second, [], steps, fused=True, lr=rate, **ADAMW)
+        self.head.zero_grad()
 
 
 def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -103,15 +118,13 @@ class Data:
             yield Batch(*(part.to(self.device) for part in batch)), targets.to(self.device)
 
 
-def split(
-    offsets: np.ndarray, settings: TrainingSettings, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def split(offsets: np.ndarray, settings: TrainingSettings) -> tuple[np.ndarray, np.ndarray]:
     """The sentences to train on and the held-out ones, of all sentences that have tokens.
 
     Raises:
         InputError: one of the two has too few.
     """
-    rows = random.permutation(np.flatnonzero(np.diff(offsets)))
+    rows = np.random.default_rng(settings.seed).permutation(np.flatnonzero(np.diff(offsets)))
     count = held_out(len(rows))
     if count < 2:  # the losses compare sentences: with a single one they are always 0
         raise InputError(f"training: expected at least 20 sentences with tokens, found {len(rows)}")
@@ -130,6 +143,22 @@ def validate(table: Table, objective: Objective, data: Data, rows: np.ndarray) -
     return float(np.mean([loss.item() for loss in losses]))
 
 
+def state(table: Table, objective: Objective, best: list[Tensor]) -> dict[str, Tensor]:
+    """All tensors that a step changes, by name, and the parameters of the best epoch."""
+    tensors = {"steps": table.steps}
+    for i, (values, moments) in enumerate(zip(table.parameters, table.moments, strict=True)):
+        tensors |= {f"table.{i}.{j}": each for j, each in enumerate([values, *moments, best[i]])}
+    for i, (values, moments) in enumerate(zip(objective.parameters_of_head, objective.moments, strict=True)):
+        tensors |= {f"head.{i}.{j}": each for j, each in enumerate([values.data, *moments])}
+    return tensors
+
+
+def best_epoch(curve: list[dict]) -> int:
+    """The first epoch with the lowest held-out loss; the curve begins with epoch 0."""
+    losses = [point["validation_loss"] for point in curve]
+    return losses.index(min(losses))
+
+
 def train(
     model: StaticModel,
     tokens: np.ndarray,
@@ -137,11 +166,12 @@ def train(
     targets: np.ndarray | RowsOnDisk,
     settings: TrainingSettings,
     device: str,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[StaticModel, dict]:
     """Train a model's vectors so that their means have the targets' neighbourhoods.
 
     Adam updates the rows of the table that a batch touches, or all rows if tokens share them. The learning rate decays
-    linearly. The vectors of the epoch with the lowest held-out loss are returned.
+    linearly. The vectors of the epoch with the lowest held-out loss are returned, those of rare tokens shrunk.
 
     Args:
         model: the initial model, float32; it is not changed.
@@ -150,6 +180,7 @@ def train(
         targets: ``[sentences, target dimensions]`` float16 or float32.
         settings: the training settings.
         device: ``cpu`` or ``cuda``.
+        checkpoint: of this training, if it was interrupted; written after an epoch, at most once a minute.
 
     Returns:
         The trained model, and a report with the loss curve and the reason for stopping.
@@ -158,52 +189,70 @@ def train(
         InputError: there are too few sentences for one batch, or the loss is not finite.
     """
     torch.manual_seed(settings.seed)
-    random = np.random.default_rng(settings.seed)
     data = Data(tokens, offsets, targets, device)
-    training, validation = split(offsets, settings, random)
+    training, validation = split(offsets, settings)
     table = (Table if model.token_mapping is None else SharedTable)(model, device)
     objective = Objective(settings, model.dim, device)
+    if settings.initial == "aligned":
+        chunks = np.array_split(np.sort(training), math.ceil(len(training) / ROWS_AT_ONCE))
+        means = ((table.mean(batch), wanted) for batch, wanted in data.read(chunks))
+        table.parameters[0] = aligned(table.parameters[0], means)
+    initial, best = copy.deepcopy(table.parameters), copy.deepcopy(table.parameters)
+    curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "seconds": 0.0}]
+    curve[0]["validation_loss"] = validate(table, objective, data, validation)
+    if saved := checkpoint and checkpoint.read():
+        tensors, curve = saved
+        for name, tensor in state(table, objective, best).items():
+            tensor.copy_(tensors[name])
+        say(f"train: continues after epoch {len(curve) - 1}, from {checkpoint.path}")
+
     steps_of_epoch = len(training) // settings.batch_size
     steps = settings.epochs * steps_of_epoch
-    order = (
-        rows for _ in range(settings.epochs) for rows in batches(random.permutation(training), settings.batch_size)
-    )
+    before, start, written = curve[-1]["seconds"], time.monotonic(), time.monotonic()
+    while len(curve) <= settings.epochs and len(curve) - best_epoch(curve) <= settings.patience:
+        epoch, losses = len(curve), []
+        rows = np.random.default_rng([settings.seed, epoch]).permutation(training)
+        items = data.read(batches(rows, settings.batch_size))
+        for batch, wanted in progress(items, steps_of_epoch, f"epoch {epoch} of {settings.epochs}"):
+            step = curve[-1]["step"] + len(losses)
+            rate = settings.learning_rate * (1 - (1 - LAST_RATE) * step / steps)
+            means = table.mean(batch).requires_grad_()
+            loss = objective(means, wanted)
+            loss.backward()
+            table.step(batch, means.grad, rate)
+            objective.step(rate)
+            losses.append(loss.item())
 
-    first = validate(table, objective, data, validation)
-    curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": first, "seconds": 0.0}]
-    best, best_values, stop = curve[0], copy.deepcopy(table.parameters), "epochs"
-    start, losses = time.monotonic(), []
-    for step, (batch, wanted) in enumerate(progress(data.read(order), steps, "train"), 1):
-        rate = settings.learning_rate * (1 - (1 - LAST_RATE) * (step - 1) / steps)
-        means = table.mean(batch).requires_grad_()
-        loss = objective(means, wanted)
-        loss.backward()
-        table.step(batch, means.grad, rate)
-        objective.step(rate)
-        losses.append(loss.item())
-        if step % steps_of_epoch:
-            continue
-
-        epoch = step // steps_of_epoch
         point = {
             "epoch": epoch,
-            "step": step,
+            "step": epoch * steps_of_epoch,
             "train_loss": float(np.mean(losses)),
             "validation_loss": validate(table, objective, data, validation),
-            "seconds": round(time.monotonic() - start, 2),
+            "seconds": round(before + time.monotonic() - start, 2),
         }
         if not np.isfinite([point["train_loss"], point["validation_loss"]]).all():
             raise InputError(f"training: the loss is not finite after epoch {epoch}; lower training.learning_rate")
-        say(f"epoch {epoch}: loss {point['train_loss']:.4f}, held-out loss {point['validation_loss']:.4f}")
         curve.append(point)
-        losses = []
-        if point["validation_loss"] < best["validation_loss"]:
-            best, best_values = point, copy.deepcopy(table.parameters)
-        elif epoch - best["epoch"] >= settings.patience:
-            stop = "patience"
-            break
+        if best_epoch(curve) == epoch:
+            best = copy.deepcopy(table.parameters)
+        left = (settings.epochs - epoch) * point["seconds"] / epoch
+        say(
+            f"epoch {epoch}: loss {point['train_loss']:.4f}, held-out loss {point['validation_loss']:.4f};"
+            f" about {left:,.0f} s left"
+        )
+        if checkpoint and time.monotonic() - written >= SECONDS_BETWEEN_CHECKPOINTS:
+            checkpoint.write(state(table, objective, best), curve)
+            written = time.monotonic()
+
+    if settings.shrinkage:
+        lengths = np.diff(offsets)
+        used = np.zeros(len(lengths), bool)
+        used[training] = True
+        counts = np.bincount(tokens[np.repeat(used, lengths)], minlength=len(initial[0]))
+        best[0] = shrink(best[0], initial[0], counts, settings.shrinkage)
+    stop = "epochs" if len(curve) > settings.epochs else "patience"
     report = {"curve": curve, "stop": stop, "train_sentences": len(training), "validation_sentences": len(validation)}
-    return with_vectors(model, *(values.cpu().numpy() for values in best_values)), report
+    return with_vectors(model, *(values.cpu().numpy() for values in best)), report
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
@@ -216,6 +265,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--patience", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--initial", choices=["distilled", "aligned"], default="distilled")
+    parser.add_argument("--shrinkage", type=float, default=0.0)
     add_device_arguments(parser)
 
 

@@ -186,6 +186,11 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ("models.small", {"from": "small", "clusters": 9}, r"small\.from: .*small"),
         ("models.b", {"from": "small"}, r"^models\.b: .*dimensions.*clusters"),
         ("models.b", {"from": "small", "dimensions": 8, "training": {"epochs": 3}}, r"^models\.b\.training: "),
+        (
+            "models.b",
+            {"from": "small", "clusters": 9, "training": {"shrinkage": 1}},
+            r"^models\.b\.training\.shrinkage",
+        ),
         ("models.b", {"from": "small", "dimensions": 16}, r"^models\.b\.dimensions: 16.*16.*small"),
         ("teacher.max_length", 65, r"^teacher\.max_length: 65.*64"),
         ("corpus.language", "xx", r"^corpus\.language: 'xx'"),

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,15 @@ import torch
 from helpers import distilled, write_embeddings, write_shard
 from model2vec import StaticModel
 from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 import train
 from lib import targets, training
+from lib.alignment import RIDGE, aligned
+from lib.checkpoint import Checkpoint
 from lib.job.ahead import ahead
 from lib.job.command import InputError
 from lib.job.files import HASHES, sha256
@@ -28,7 +32,16 @@ from lib.student import SharedTable, Table, lay_out
 from lib.targets import previous_targets, teacher_targets
 
 SETTINGS = training.TrainingSettings(
-    "similarity", 0.1, 1.0, batch_size=16, learning_rate=0.01, epochs=3, patience=3, seed=0
+    "similarity",
+    temperature=0.1,
+    similarity_weight=1.0,
+    batch_size=16,
+    learning_rate=0.01,
+    epochs=3,
+    patience=3,
+    seed=0,
+    initial="distilled",
+    shrinkage=0,
 )
 
 
@@ -272,6 +285,109 @@ def test_patience_stops_and_the_best_epoch_is_kept(data):
     assert (found.embedding == truth).all()
 
 
+def interrupt(monkeypatch, epoch):
+    """Write a checkpoint after every epoch, and end the training in the validation after one."""
+    validate, calls = training.validate, itertools.count()
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+
+    def interrupted(*arguments):
+        if next(calls) == epoch:
+            raise KeyboardInterrupt
+        return validate(*arguments)
+
+    monkeypatch.setattr(training, "validate", interrupted)
+
+
+@pytest.mark.parametrize(
+    ("shared", "changes"),
+    [
+        (False, {"initial": "aligned", "shrinkage": 2}),
+        (False, {"loss": "contrastive"}),
+        (True, {}),
+        (False, {"learning_rate": 0.9, "patience": 1}),
+    ],
+)
+def test_an_interrupted_training_gives_the_same_bytes(data, tmp_path, monkeypatch, shared, changes):
+    model, tokens, offsets, targets = data
+    targets = targets[:, :8] if changes.get("loss") == "contrastive" else targets
+    arguments = [shared_model() if shared else model, tokens, offsets, targets, replace(SETTINGS, **changes), "cpu"]
+    expected, whole = training.train(*arguments)
+    checkpoint = Checkpoint(tmp_path / "checkpoint", "key")
+    for epoch in [3, 1]:  # after two epochs, then after one more of those that are left
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            interrupt(patch, epoch)
+            training.train(*arguments, checkpoint)
+    epochs = len(checkpoint.read()[1])
+    trained, report = training.train(*arguments, checkpoint)
+    assert trained.embedding.tobytes() == expected.embedding.tobytes()
+    assert trained.weights is None or trained.weights.tobytes() == expected.weights.tobytes()
+    for point in [*report["curve"], *whole["curve"]]:
+        del point["seconds"]
+    assert report == whole
+    assert epochs > 1
+
+
+def test_a_checkpoint_of_another_training_or_a_damaged_one_is_not_used(data, tmp_path, capsys):
+    checkpoint = Checkpoint(tmp_path / "checkpoint", "key")
+    checkpoint.write({"a": torch.ones(3)}, ["report"])
+    tensors, report = checkpoint.read()
+    assert (tensors["a"].tolist(), report) == ([1, 1, 1], ["report"])
+    assert checkpoint._replace(key="another").read() is None
+    assert "settings" in capsys.readouterr().err
+    for length in [10, 40]:
+        checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:length])
+        assert checkpoint.read() is None
+        assert "cannot be read" in capsys.readouterr().err
+    expected = training.train(*data, SETTINGS, "cpu")[0]
+    assert training.train(*data, SETTINGS, "cpu", checkpoint)[0].embedding.tobytes() == expected.embedding.tobytes()
+
+
+def test_aligned_means_have_the_cosines_of_a_ridge_regression(data):
+    model, tokens, offsets, targets = data
+    vectors = torch.from_numpy(model.embedding)
+    means = torch.stack([vectors[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
+    wanted = torch.from_numpy(targets.astype(np.float32))
+    mapped = aligned(vectors, [(means[:80], wanted[:80]), (means[80:], wanted[80:])])
+    unit = wanted / wanted.norm(dim=1, keepdim=True)
+    strength = RIDGE * float(means.square().sum(0).mean())
+    predicted = Ridge(strength, fit_intercept=False).fit(means, unit).predict(vectors)
+    np.testing.assert_allclose(
+        cosine_matrix(mapped, mapped), cosine_matrix(*[torch.from_numpy(predicted)] * 2), atol=1e-4
+    )
+    assert mapped.norm(dim=1).mean() == pytest.approx(float(vectors.norm(dim=1).mean()), rel=1e-5)
+    losses = [trained(data, initial=initial)[1]["curve"][0]["validation_loss"] for initial in ("distilled", "aligned")]
+    assert losses[1] < losses[0]
+
+
+def test_only_training_sentences_align(data):
+    """With other targets for the held-out sentences, the vectors begin the same."""
+    model, tokens, offsets, targets = data
+    _, held_out = training.split(offsets, SETTINGS)
+    other = targets.copy()
+    other[held_out] = 1
+    settings = replace(SETTINGS, initial="aligned", epochs=0)
+    first, second = (training.train(model, tokens, offsets, each, settings, "cpu")[0] for each in (targets, other))
+    assert first.embedding.tobytes() == second.embedding.tobytes() != model.embedding.tobytes()
+
+
+def test_rare_tokens_keep_a_share_of_what_they_learned(data):
+    """Half at as many occurrences as the strength; a token that does not occur stays where it was aligned."""
+    model, tokens, offsets, targets = data
+    tokens = np.where(tokens == 7, 8, tokens)
+    held_out = np.isin(np.repeat(np.arange(200), np.diff(offsets)), training.split(offsets, SETTINGS)[1])
+    counts = np.bincount(tokens[~held_out], minlength=50)
+    before, plain, shrunk = (
+        training.train(model, tokens, offsets, targets, replace(SETTINGS, initial="aligned", **each), "cpu")[
+            0
+        ].embedding
+        for each in ({"epochs": 0}, {"shrinkage": 0}, {"shrinkage": int(counts[3])})
+    )
+    np.testing.assert_allclose(shrunk[3], (before[3] + plain[3]) / 2, rtol=1e-4, atol=1e-5)
+    share = (counts / (counts + counts[3]))[:, None]
+    np.testing.assert_allclose(shrunk, before + share * (plain - before), rtol=1e-3, atol=1e-5)
+    assert counts[7] == 0 and (plain[7] == before[7]).all() and not np.allclose(plain[3], before[3])
+
+
 @pytest.fixture(scope="module")
 def folders(teacher_folder, sentences, tmp_path_factory):
     """A distilled model, two shards of 150 sentences, and synthetic embeddings of them."""
@@ -325,6 +441,29 @@ def test_main_learns_from_the_generation_before(folders, tmp_path):
 def test_main_gives_the_same_bytes_again(folders, tmp_path):
     first, again = (run_main(folders, tmp_path / name)["model_sha256"] for name in ["first", "again"])
     assert first == again
+
+
+def test_main_goes_on_where_it_was_interrupted(folders, tmp_path, monkeypatch, capsys):
+    expected = run_main(folders, tmp_path / "whole", epochs=3)
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        interrupt(patch, 2)
+        run_main(folders, tmp_path / "model", epochs=3)
+    left = {path.name for path in tmp_path.iterdir()} - {"whole"}
+    assert len(left) == 1
+    capsys.readouterr()
+    report = run_main(folders, tmp_path / "model", epochs=3)
+    assert "after epoch 1" in capsys.readouterr().err
+    assert report["model_sha256"] == expected["model_sha256"]
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "model"}
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"count": 270}])
+def test_main_begins_anew_with_other_settings(folders, tmp_path, monkeypatch, change):
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        interrupt(patch, 2)
+        run_main(folders, tmp_path / "model")
+    expected = run_main(folders, tmp_path / "whole", **change)
+    assert run_main(folders, tmp_path / "model", **change)["model_sha256"] == expected["model_sha256"]
 
 
 def copied_shards(folders, tmp_path, second):

@@ -12,6 +12,7 @@ from lib.plan.sources import parse_source
 from lib.plan.stage_files import FILES, TRAINED_FILES, in_order
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
+TOKENS_ONLY = ["initial", "shrinkage"]  # training settings of vectors that are not shared by tokens
 Stage = tuple[str, str]  # a model or baseline, and its stage
 
 
@@ -115,7 +116,7 @@ class Family:
         settings = dict(self.config["training"])
         for each in reversed(self.lineage(model)):
             settings |= self.models[each].get("training", {})
-        return settings
+        return {key: value for key, value in settings.items() if model in self.trained or key not in TOKENS_ONLY}
 
     def trains_clusters(self, model: str) -> bool:
         """Whether the shared vectors of a derived model are trained."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from lib.job.command import InputError
+from lib.plan.family import TOKENS_ONLY
 from lib.plan.tasks import TYPES
 
 WILDCARD = re.compile(r"\{\s*\w+\s*(,[^}]*)?\}")  # as Snakemake reads it in a rule's params
@@ -132,6 +133,10 @@ class Training(Keys):
     """Training stops after so many epochs without a better held-out loss."""
     seed: Seed
     """Seed of the order of the sentences and of the choice of those held out."""
+    initial: Literal["distilled", "aligned"]
+    """What training begins with: the distilled vectors, or these after the linear map that fits the targets best."""
+    shrinkage: Annotated[float, Field(ge=0, le=1e9)]
+    """A token that occurs so many times keeps half of what it learned, a rarer one less; 0 changes nothing."""
 
 
 CHANGES: dict[str, Any] = {
@@ -140,6 +145,12 @@ CHANGES: dict[str, Any] = {
 }
 TrainingChange = create_model(
     "TrainingChange", __base__=Keys, __doc__="Training settings of one model, in place of `training`.", **CHANGES
+)
+SharedTrainingChange = create_model(
+    "SharedTrainingChange",
+    __base__=Keys,
+    __doc__="Training settings of shared vectors, in place of the other model's.",
+    **{name: change for name, change in CHANGES.items() if name not in TOKENS_ONLY},
 )
 
 
@@ -173,8 +184,9 @@ class DerivedModel(Keys):
     """Fewer dimensions than the other model has, by PCA of its sentence embeddings."""
     clusters: Annotated[int, Field(ge=2, le=10_000_000)] = None  # type: ignore[assignment]
     """Number of vectors that the tokens share, trained with the other model's training settings."""
-    training: TrainingChange = None  # type: ignore[valid-type]
-    """Any of the keys of `training`, for the shared vectors; the others are those of the other model."""
+    training: SharedTrainingChange = None  # type: ignore[valid-type]
+    """Any of the keys of `training` but `initial` and `shrinkage`, for the shared vectors; the others are those of the
+    other model."""
 
 
 def kind_of_model(value: Any) -> str:
