@@ -21,7 +21,7 @@ quickstart: environment
 
 tiny: environment
 	python recipes/synthetic.py
-	snakemake --cores all --configfile recipes/tiny.yaml
+	snakemake --cores all --max-threads 1 --configfile recipes/tiny.yaml
 	@cat results/tiny/summary.md
 
 test: environment check

@@ -457,13 +457,16 @@ def test_main_goes_on_where_it_was_interrupted(folders, tmp_path, monkeypatch, c
     assert {path.name for path in tmp_path.iterdir()} == {"whole", "model"}
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"count": 270}])
-def test_main_begins_anew_with_other_settings(folders, tmp_path, monkeypatch, change):
+@pytest.mark.parametrize("change", [{"seed": 1}, {"count": 270}, {"code": "other"}])
+def test_main_begins_anew_with_other_settings_or_code(folders, tmp_path, monkeypatch, capsys, change):
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(name)
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
         interrupt(patch, 2)
-        run_main(folders, tmp_path / "model")
-    expected = run_main(folders, tmp_path / "whole", **change)
-    assert run_main(folders, tmp_path / "model", **change)["model_sha256"] == expected["model_sha256"]
+        run_main(folders, tmp_path / "model", code=tmp_path / "one")
+    capsys.readouterr()
+    run_main(folders, tmp_path / "model", **change | {"code": tmp_path / change.get("code", "one")})
+    assert "epoch 1 of 2" in capsys.readouterr().err
 
 
 def copied_shards(folders, tmp_path, second):
