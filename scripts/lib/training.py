@@ -198,8 +198,8 @@ def train(
         means = ((table.mean(batch), wanted) for batch, wanted in data.read(chunks))
         table.parameters[0] = aligned(table.parameters[0], means)
     initial, best = copy.deepcopy(table.parameters), copy.deepcopy(table.parameters)
-    curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "seconds": 0.0}]
-    curve[0]["validation_loss"] = validate(table, objective, data, validation)
+    first = validate(table, objective, data, validation)
+    curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": first, "seconds": 0.0}]
     if saved := checkpoint and checkpoint.read():
         tensors, curve = saved
         for name, tensor in state(table, objective, best).items():
