@@ -89,7 +89,7 @@ def folders(teacher_folder, sentences, tmp_path_factory):
         path = write_shard(root / "sentences" / "a.parquet", sentences)
         options = ["--model", str(folder), "--sentences", str(path)]
         quantize.main([*options, "--int8", str(folder / "int8"), "--float16", str(folder / "float16")])
-        export_onnx.main([*options, "--output", str(folder / "onnx")])
+        export_onnx.main([*options, "--int8", str(folder / "int8"), "--output", str(folder / "onnx")])
         folders.append(folder)
     return folders
 

@@ -431,7 +431,7 @@ def export(model, sentences):
         str(write_shard(model.parent / "sentences" / "0.parquet", sentences)),
     ]
     quantize.main([*options, "--int8", str(model.parent / "int8"), "--float16", str(model.parent / "float16")])
-    export_onnx.main([*options, "--output", str(model.parent / "onnx")])
+    export_onnx.main([*options, "--int8", str(model.parent / "int8"), "--output", str(model.parent / "onnx")])
 
 
 @pytest.fixture(scope="module")
