@@ -80,7 +80,7 @@ rule release_model:
         summary="<results>/summary.json",
         speed="<results>/speed.json",
     output:
-        multiext("<results>/release/{model}/", *MODEL_FILES, "README.md"),
+        multiext("<results>/release/{model}/", *MODEL_FILES, "LICENSE", "README.md"),
     log:
         "<logs>/release_model/{model}.log",
     localrule: True

@@ -14,7 +14,7 @@ from lib.job.provenance import commit
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 
 HEADER = "# commit: "  # first line of the run's config.yaml
-EXPECTED = ["README.md", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.values())]
+EXPECTED = ["README.md", "LICENSE", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.values())]
 
 
 def check_commits(config: Path) -> str:

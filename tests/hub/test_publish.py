@@ -10,7 +10,15 @@ from workflow import copy_checkout
 
 from lib.job.files import sha256
 
-FILES = ["README.md", "config.json", "model.safetensors", "onnx/model.onnx", "onnx/model_quantized.onnx"]
+FILES = [
+    ".eval_results/mteb.yaml",
+    "LICENSE",
+    "README.md",
+    "config.json",
+    "model.safetensors",
+    "onnx/model.onnx",
+    "onnx/model_quantized.onnx",
+]
 FILES += ["tokenizer.json", "int8/model.safetensors"]
 SETTINGS = {"m": {"scored_as": "m", "quantized": "pretrained", "most_lost": 0.1}}
 
