@@ -87,7 +87,7 @@ rule release_model:
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(2000),
         runtime=10,
     params:
         float32=folder_of_input("float32"),

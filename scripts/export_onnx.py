@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from lib.cosine_change import MOST_SENTENCES, cosine_change
 from lib.job.command import run
-from lib.job.files import read_json, replacing, sha256, write_json
+from lib.job.files import replacing, sha256, write_json
 from lib.job.progress import say
 from lib.plan.stage_files import ONNX_FILES
 from lib.shards import read_sentences
@@ -58,21 +58,24 @@ def strip(path: Path) -> None:
     onnx.save(model, path)
 
 
-def replace_table(path: Path, table: np.ndarray, step: float, output: Path) -> None:
-    """Write a float32 model again with the int8 table ``[rows, dimensions]`` × ``step`` in place of its own."""
+def replace_table(path: Path, table: np.ndarray, output: Path) -> None:
+    """Write a float32 model again with an int8 table ``[rows, dimensions]`` in place of its own.
+
+    As in model2vec the integers themselves are averaged; their scale is lost when the mean is normalized.
+    """
     model = onnx.load(path)
     graph = model.graph
     (vectors,) = (part for part in graph.initializer if len(part.dims) == 2)
     (place,) = (i for i, node in enumerate(graph.node) if node.op_type == "Gather" and node.input[0] == vectors.name)
     vectors.CopyFrom(onnx.numpy_helper.from_array(table, vectors.name))
-    graph.initializer.append(onnx.numpy_helper.from_array(np.float32(step), "step"))
     found = graph.node[place].output[0]
     graph.node[place].output[0] = "int8_vectors"
-    graph.node.insert(place + 1, onnx.helper.make_node("DequantizeLinear", ["int8_vectors", "step"], [found]))
+    to_float = onnx.helper.make_node("Cast", ["int8_vectors"], [found], to=onnx.TensorProto.FLOAT)
+    graph.node.insert(place + 1, to_float)
     onnx.save(model, output)
 
 
-def export(model: StaticModel, int8: StaticModel, step: float, folder: Path) -> None:
+def export(model: StaticModel, int8: StaticModel, folder: Path) -> None:
     """Write a float32 model as ``model.onnx``, and with an int8 table as ``model_quantized.onnx``, into a folder.
 
     Both take ``input_ids`` and ``attention_mask``, ``[texts, tokens]`` int64, and give ``embeddings``, ``[texts,
@@ -81,7 +84,6 @@ def export(model: StaticModel, int8: StaticModel, step: float, folder: Path) -> 
     Args:
         model: the float32 model.
         int8: the same model with an int8 table.
-        step: what a value of that table is multiplied by.
         folder: an existing folder.
     """
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), redirect_stdout(StringIO()):
@@ -92,7 +94,7 @@ def export(model: StaticModel, int8: StaticModel, step: float, folder: Path) -> 
             export_model_to_onnx(model, temporary)
             strip(Path(temporary) / "model.onnx")
             (Path(temporary) / "model.onnx").replace(folder / ONNX_FILES["float32"])
-            replace_table(folder / ONNX_FILES["float32"], int8.embedding, step, folder / ONNX_FILES["int8"])
+            replace_table(folder / ONNX_FILES["float32"], int8.embedding, folder / ONNX_FILES["int8"])
         finally:
             logging.disable(logging.NOTSET)
 
@@ -107,12 +109,11 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:MOST_SENTENCES]
     model, int8 = load_stage(args.model), load_stage(args.int8)
-    limit = read_json(args.int8 / "quantization.json", ["limit"])["limit"]
     expected = model.encode(sentences)
     report: dict = {"sentences": len(sentences), "float32_sha256": sha256(args.model / "model.safetensors")}
     with replacing(args.output) as folder:
         folder.mkdir()
-        export(model, int8, limit / 127, folder)
+        export(model, int8, folder)
         tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
         if model.max_length is not None:
             tokenizer.enable_truncation(model.max_length)
