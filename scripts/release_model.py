@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, run
-from lib.job.files import HASHES, check_hashes, read_json, remove, replacing, sha256, write_json
+from lib.job.files import HASHES, check_hashes, read_json, remove, replacing, sha256, write_hashes, write_json
 from lib.job.provenance import commit
 from lib.page import in_markdown, render, table
 from lib.plan.sources import parse_source
@@ -273,6 +273,7 @@ def main(argv: list[str]) -> None:
         if any(datasets):
             (folder / RESULTS).parent.mkdir()
             (folder / RESULTS).write_text(results_file(rows, datasets), encoding="utf-8")
+        write_hashes(folder)  # of all but the two files that an author may edit
         licence = render("licence.txt.jinja", name=args.name, **args.settings)
         (folder / "LICENSE").write_text(licence, encoding="utf-8")
         (folder / "README.md").write_text(str(card), encoding="utf-8")
