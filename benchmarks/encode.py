@@ -8,13 +8,15 @@ each at its fastest number of threads; the line before it is the ratio with one 
 import argparse
 import sys
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
+from lib.embedder import load_embedder
 from lib.job.command import InputError, run
 from lib.results import fastest
 from lib.shards import read_sentences
-from measure_speed import TEXTS, loading, measure, processor
+from measure_speed import ROUNDS, TEXTS, loading, measure, processor, seconds_of, use_threads
 
 
 def main(argv: list[str]) -> None:
@@ -43,6 +45,11 @@ def main(argv: list[str]) -> None:
         alone = f", latency {one['p50']:.2f} ms (median), {one['p99']:.2f} ms (99th percentile)" if one else ""
         rate = f"{row['texts_per_second']:,.1f} {row['texts']} texts per second"
         print(f"{row['model']}, {row['threads']} thread(s): {rate}{alone}")
+    for name, row in fastest(rows).items():
+        use_threads(row["threads"])
+        embed = load_embedder(models[name], "cpu")
+        taken = median(seconds_of(embed, sentences[:1000]) for _ in range(ROUNDS))
+        print(f"{name}, {row['threads']} thread(s): 1,000 short texts in {taken:.3f} s")
     best, single = fastest(rows), fastest([row for row in rows if row["threads"] == 1])
     ratios = [
         rows_of["int8"]["texts_per_second"] / rows_of[args.peers[0].name]["texts_per_second"]
