@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, eval_result_entries_to_yaml
 from markupsafe import Markup
+from model2vec import StaticModel
 
 from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, run
@@ -18,7 +19,7 @@ from lib.page import in_markdown, render, table
 from lib.plan.sources import parse_source
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 from lib.plan.tasks import DEVELOPMENT, TYPES
-from lib.static_model import load_static_model, save_static_model, with_own_vectors
+from lib.static_model import load_static_model, save_static_model
 from lib.summary_tables import SPEED_HEADER, cell, speed_lines, speed_text
 from lib.tokenizer_files import write_tokenizer_files
 
@@ -216,6 +217,17 @@ def model_card(
     )
     data = metadata(name, settings, bool(clusters), rows, datasets)
     return ModelCard.from_template(data, template_str="---\n{{ card_data }}\n---\n\n{{ text }}", text=text)
+
+
+def with_own_vectors(model: StaticModel) -> StaticModel:
+    """A model whose tokens share vectors as one with a vector for each token: the same embeddings from a larger table.
+
+    Libraries load it that know no shared vectors.
+    """
+    vectors = model.embedding[model.token_mapping] * model.weights[:, None]
+    return StaticModel(
+        vectors, model.tokenizer, config=model.config, normalize=model.normalize, max_length=model.max_length
+    )
 
 
 def copy_models(args: argparse.Namespace, clustered: bool, folder: Path) -> None:

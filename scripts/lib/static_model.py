@@ -120,17 +120,6 @@ def with_vectors(model: StaticModel, vectors: np.ndarray, weights: np.ndarray | 
     )
 
 
-def with_own_vectors(model: StaticModel) -> StaticModel:
-    """A model whose tokens share vectors as one with a vector for each token: the same embeddings from a larger table.
-
-    Libraries load it that know no shared vectors.
-    """
-    vectors = model.embedding[model.token_mapping] * model.weights[:, None]
-    return StaticModel(
-        vectors, model.tokenizer, config=model.config, normalize=model.normalize, max_length=model.max_length
-    )
-
-
 def tokenize(model: StaticModel, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Token ids of all sentences, flat, int32; and where each sentence begins (one longer: the end), int64."""
     parts, lengths = [], [0]
