@@ -45,6 +45,7 @@ rule export_onnx:
         script=script("export_onnx"),
         lib=library("export_onnx"),
         model=lambda wildcards: family.released_files(wildcards.model),
+        int8=multiext("<results>/models/{model}/int8/", *FILES["int8"]),
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
         multiext("<results>/models/{model}/onnx/", *FILES["onnx"]),
@@ -60,10 +61,11 @@ rule export_onnx:
         runtime=60,
     params:
         model=folder_of_input("model"),
+        int8=folder_of_input("int8"),
         onnx=folder_of_output,
     shell:
-        "python {input.script:q} --model {params.model:q} --sentences {input.sentences:q} --output {params.onnx:q}"
-        " 2>&1 | tee {log:q}"
+        "python {input.script:q} --model {params.model:q} --int8 {params.int8:q} --sentences {input.sentences:q}"
+        " --output {params.onnx:q} 2>&1 | tee {log:q}"
 
 
 rule release_model:
@@ -78,14 +80,14 @@ rule release_model:
         summary="<results>/summary.json",
         speed="<results>/speed.json",
     output:
-        multiext("<results>/release/{model}/", *MODEL_FILES, "README.md"),
+        multiext("<results>/release/{model}/", *MODEL_FILES, "LICENSE", "README.md"),
     log:
         "<logs>/release_model/{model}.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(2000),
         runtime=10,
     params:
         float32=folder_of_input("float32"),

@@ -1,4 +1,4 @@
-"""Export a model to ONNX, float32 (by model2vec) and int8 (by onnxruntime), and measure the change in embeddings."""
+"""Export a model to ONNX: as float32 (by model2vec), and with the int8 model's table; measure the change."""
 
 import argparse
 import logging
@@ -13,7 +13,6 @@ import onnx
 from model2vec import StaticModel
 from model2vec.onnx import export_model_to_onnx
 from onnxruntime import InferenceSession
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
 
 from lib.cosine_change import MOST_SENTENCES, cosine_change
@@ -59,11 +58,33 @@ def strip(path: Path) -> None:
     onnx.save(model, path)
 
 
-def export(model: StaticModel, folder: Path) -> None:
+def replace_table(path: Path, table: np.ndarray, output: Path) -> None:
+    """Write a float32 model again with an int8 table ``[rows, dimensions]`` in place of its own.
+
+    As in model2vec the integers themselves are averaged; their scale is lost when the mean is normalized.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    (vectors,) = (part for part in graph.initializer if len(part.dims) == 2)
+    (place,) = (i for i, node in enumerate(graph.node) if node.op_type == "Gather" and node.input[0] == vectors.name)
+    vectors.CopyFrom(onnx.numpy_helper.from_array(table, vectors.name))
+    found = graph.node[place].output[0]
+    graph.node[place].output[0] = "int8_vectors"
+    to_float = onnx.helper.make_node("Cast", ["int8_vectors"], [found], to=onnx.TensorProto.FLOAT)
+    graph.node.insert(place + 1, to_float)
+    onnx.save(model, output)
+
+
+def export(model: StaticModel, int8: StaticModel, folder: Path) -> None:
     """Write a float32 model as ``model.onnx``, and with an int8 table as ``model_quantized.onnx``, into a folder.
 
     Both take ``input_ids`` and ``attention_mask``, ``[texts, tokens]`` int64, and give ``embeddings``, ``[texts,
     dimensions]`` float32. If tokens share vectors, each token's weight stays float32.
+
+    Args:
+        model: the float32 model.
+        int8: the same model with an int8 table.
+        folder: an existing folder.
     """
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")  # of torch's exporter
@@ -73,12 +94,7 @@ def export(model: StaticModel, folder: Path) -> None:
             export_model_to_onnx(model, temporary)
             strip(Path(temporary) / "model.onnx")
             (Path(temporary) / "model.onnx").replace(folder / ONNX_FILES["float32"])
-            quantize_dynamic(
-                folder / ONNX_FILES["float32"],
-                folder / ONNX_FILES["int8"],
-                op_types_to_quantize=["Gather"],
-                weight_type=QuantType.QInt8,
-            )
+            replace_table(folder / ONNX_FILES["float32"], int8.embedding, folder / ONNX_FILES["int8"])
         finally:
             logging.disable(logging.NOTSET)
 
@@ -87,16 +103,17 @@ def main(argv: list[str]) -> None:
     """Write one model's two ONNX files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the float32 model's folder")
+    parser.add_argument("--int8", type=Path, required=True, help="the int8 model's folder")
     parser.add_argument("--sentences", type=Path, required=True, help="the sentence shard to measure the change on")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     sentences = read_sentences(args.sentences)[:MOST_SENTENCES]
-    model = load_stage(args.model)
+    model, int8 = load_stage(args.model), load_stage(args.int8)
     expected = model.encode(sentences)
     report: dict = {"sentences": len(sentences), "float32_sha256": sha256(args.model / "model.safetensors")}
     with replacing(args.output) as folder:
         folder.mkdir()
-        export(model, folder)
+        export(model, int8, folder)
         tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
         if model.max_length is not None:
             tokenizer.enable_truncation(model.max_length)

@@ -8,13 +8,13 @@ from huggingface_hub import HfApi
 
 from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, first_line, run
-from lib.job.files import read_json, sha256, write_json
+from lib.job.files import check_hashes, read_json, sha256, write_json
 from lib.job.progress import say
 from lib.job.provenance import commit
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 
 HEADER = "# commit: "  # first line of the run's config.yaml
-EXPECTED = ["README.md", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.values())]
+EXPECTED = ["README.md", "LICENSE", *MODEL_FILES, *(f"onnx/{name}" for name in ONNX_FILES.values())]
 
 
 def check_commits(config: Path) -> str:
@@ -35,7 +35,8 @@ def check_commits(config: Path) -> str:
 
 
 def check_release(folder: Path, summary: dict, settings: dict, tasks: list[str]) -> None:
-    """Check that a release folder is complete, that its model has a score on every task, and that int8 lost little.
+    """Check that a release folder is complete and unchanged but for its card and licence, that its model has a score on
+    every task, and that int8 lost little.
 
     Raises:
         InputError: one of these is not the case.
@@ -43,6 +44,7 @@ def check_release(folder: Path, summary: dict, settings: dict, tasks: list[str])
     missing = [name for name in EXPECTED if not (folder / name).is_file()]
     if missing:
         raise InputError(f"publish {folder}: expected the file {missing[0]}, found none")
+    check_hashes(folder)
     scored = {row["task"] for row in stage_rows(summary["rows"], folder.name, "int8")}
     unscored = [task for task in tasks if task not in scored]
     if unscored:

@@ -12,9 +12,10 @@ from lib.job.command import InputError, run
 from lib.job.files import remove, sha256, write_json
 from lib.job.progress import say
 from lib.shards import read_sentences
-from lib.static_model import load_stage, save_static_model
+from lib.static_model import load_stage, save_static_model, with_vectors
 
 ABSURD_CHANGE = 0.5
+LIMITS = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]  # as shares of the largest absolute value of the table
 
 
 def quantize(model: StaticModel, precision: str) -> StaticModel:
@@ -25,6 +26,26 @@ def quantize(model: StaticModel, precision: str) -> StaticModel:
     return quantized
 
 
+def best_limit(model: StaticModel, sentences: list[str]) -> float:
+    """The absolute value to cut the table's values to before int8, at which the sentences' embeddings change least.
+
+    model2vec's int8 has one step size for the whole table, the largest absolute value / 127. If a few large values are
+    cut, all others are rounded more finely.
+
+    Args:
+        model: the float32 model.
+        sentences: the largest change in cosine of their embeddings decides.
+    """
+    before = model.encode(sentences)
+    largest = float(np.abs(model.embedding).max())
+
+    def change(share: float) -> float:
+        cut = with_vectors(model, np.clip(model.embedding, -share * largest, share * largest))
+        return cosine_change(before, quantize(cut, "int8").encode(sentences))["cosine_change_max"]
+
+    return largest * min(LIMITS, key=change)
+
+
 def write_measured(source: Path, sentences: list[str], precision: str, output: Path) -> None:
     """Write a model's folder at a precision, with a report on the change in the sentences' embeddings.
 
@@ -32,7 +53,8 @@ def write_measured(source: Path, sentences: list[str], precision: str, output: P
         InputError: the change is so large that the model is useless at this precision.
     """
     model = load_stage(source)
-    save_static_model(quantize(model, precision), output)
+    limit = best_limit(model, sentences) if precision == "int8" else float(np.abs(model.embedding).max())
+    save_static_model(quantize(with_vectors(model, np.clip(model.embedding, -limit, limit)), precision), output)
     quantized = load_stage(output)
     change = cosine_change(model.encode(sentences), quantized.encode(sentences))
     if not change["cosine_change_mean"] < ABSURD_CHANGE:
@@ -48,6 +70,9 @@ def write_measured(source: Path, sentences: list[str], precision: str, output: P
         "tokens": len(model.tokens),
         "dimensions": model.dim,
         "clusters": None if model.token_mapping is None else len(model.embedding),
+        "limit": limit,
+        "max_tokens": model.max_length,
+        "max_characters": model.max_length and model.max_length * model.median_token_length,
         "sentences": len(sentences),
         **change,
         "model_sha256": sha256(output / "model.safetensors"),

@@ -3,59 +3,170 @@
 import argparse
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, eval_result_entries_to_yaml
+from markupsafe import Markup
+from model2vec import StaticModel
 
 from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, run
-from lib.job.files import check_hashes, read_json, replacing, sha256
+from lib.job.files import HASHES, check_hashes, read_json, remove, replacing, sha256, write_hashes, write_json
 from lib.job.provenance import commit
-from lib.page import render, table
+from lib.page import in_markdown, render, table
 from lib.plan.sources import parse_source
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
-from lib.plan.tasks import DEVELOPMENT, TYPE_OF, TYPES
+from lib.plan.tasks import DEVELOPMENT, TYPES
+from lib.static_model import load_static_model, save_static_model
 from lib.summary_tables import SPEED_HEADER, cell, speed_lines, speed_text
+from lib.tokenizer_files import write_tokenizer_files
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
+MEASURED += ["tokens", "max_tokens", "max_characters"]
+RESULTS = ".eval_results/mteb.yaml"
+MTEB = "https://github.com/embeddings-benchmark/mteb"
 
 
-def metadata(name: str, settings: dict, clustered: bool, rows: list[dict]) -> ModelCardData:
-    """The metadata for model hubs, with the score of each of the summary's rows."""
+def dataset_of(task: str, custom: list[str]) -> str | None:
+    """The data set on the hub of one of mteb's tasks; None for a custom task."""
+    if task in custom:
+        return None
+    import mteb  # takes seconds
+
+    return mteb.get_task(task.removesuffix(DEVELOPMENT)).metadata.dataset["path"]
+
+
+def metadata(name: str, settings: dict, clustered: bool, rows: list[dict], datasets: list[str | None]) -> ModelCardData:
+    """The metadata for model hubs.
+
+    Args:
+        name: the model's name.
+        settings: of its card.
+        clustered: whether its tokens share vectors.
+        rows: the summary's rows for its int8 version: their scores are in the metadata.
+        datasets: for each row, the data set on the hub that it was scored on.
+    """
     teacher, *corpus = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
-    datasets = list(dict.fromkeys(source.name for source in corpus if source.kind == "hub"))
-    results = []
-    for row in rows:
-        known = row["task"].removesuffix(DEVELOPMENT) in TYPE_OF
-        results.append(
-            EvalResult(
-                task_type=row["category"],
-                dataset_type=f"{'mteb/' if known else ''}{row['task']}",
-                dataset_name=f"{'MTEB ' if known else ''}{row['task']}",
-                dataset_split="test",
-                dataset_revision=row["dataset_revision"],
-                metric_type=TYPES[row["category"]].main_score,
-                metric_value=round(row["score"], 4),
-                metric_name="main score",
-            )
+    results = [
+        EvalResult(
+            task_type=row["category"],
+            dataset_type=dataset or row["task"],
+            dataset_name=f"MTEB {row['task']}" if dataset else row["task"],
+            dataset_split=None if row["task"].endswith(DEVELOPMENT) else "test",
+            dataset_revision=row["dataset_revision"],
+            metric_type=TYPES[row["category"]].main_score,
+            metric_value=round(row["score"], 4),
+            metric_name="main score",
         )
+        for row, dataset in zip(rows, datasets, strict=True)
+    ]
+    tags = ["embeddings", "static-embeddings", "model2vec", "sentence-transformers"]
+    tags += ["tokenlearn"] if settings["stage"] != "distilled" else []
+    tags += ["mteb"] if any(datasets) else []
     return ModelCardData(
         model_name=name,
         language=settings["language"],
-        license=settings["license"],
+        license=settings["license"] or "other",
+        license_name=None if settings["license"] else "not-chosen",
+        license_link=None if settings["license"] else "LICENSE",
         library_name="model2vec",
         pipeline_tag="feature-extraction",
-        tags=["embeddings", "static-embeddings", "model2vec", *([] if clustered else ["sentence-transformers"])],
+        tags=tags,
         base_model=teacher.name if teacher.kind == "hub" else None,
-        datasets=datasets or None,
+        datasets=list(dict.fromkeys(source.name for source in corpus if source.kind == "hub")) or None,
         eval_results=results,
     )
 
 
+def results_file(rows: list[dict], datasets: list[str | None]) -> str:
+    """The scores on mteb's tasks as the YAML that the hub reads from ``.eval_results``."""
+    entries = [
+        EvalResultEntry(
+            dataset_id=dataset,
+            task_id=row["task"],
+            value=round(row["score"], 4),
+            dataset_revision=row["dataset_revision"],
+            source_url=MTEB,
+            source_name=f"mteb {row['mteb_version']}",
+            notes="int8",
+        )
+        for row, dataset in zip(rows, datasets, strict=True)
+        if dataset and not row["task"].endswith(DEVELOPMENT)
+    ]
+    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
+
+
+def link(text: str, kind: str) -> Markup:
+    """A source as a link; of a file or folder of the author's own only that it is one.
+
+    Args:
+        text: the source.
+        kind: ``model`` or ``texts``.
+    """
+    source = parse_source(text)
+    if source.kind == "path":
+        return Markup(f"unpublished {kind}")
+    if source.kind == "package":
+        package, _, version = source.name.partition("==")
+        return Markup(f"[{source.name}](https://pypi.org/project/{package}/{version}/)")
+    place = source.name if kind == "model" else f"datasets/{source.name}"
+    return Markup(f"[{source.name}](https://huggingface.co/{place})")
+
+
+def pinned(text: str, kind: str) -> Markup:
+    """A source as a link, with its commit or hash."""
+    pin = parse_source(text).pin
+    return Markup(f"{link(text, kind)}{f', `{pin}`' if pin else ''}")
+
+
+def joined(parts: list[str]) -> Markup:
+    """Texts as Markdown with commas and an and."""
+    texts = [str(in_markdown(part)) for part in parts]
+    return Markup(" and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts))
+
+
+def how_made(settings: dict) -> Markup:
+    """A table of what made the model."""
+    sample, pooling = settings["sample"], settings["pooling"]
+    words = f"{sample['min_words']} to {sample['max_words']} words"
+    spans = f"; {sample['spans']:.0%} short spans of up to {sample['span_words']} words" if sample["spans"] else ""
+    read = f"{pooling['pooling']}, of up to {pooling['max_length']} tokens"
+    lines = [
+        ["Teacher", pinned(settings["teacher"], "model")],
+        ["Pooling", read + (f", prompt “{pooling['prompt']}”" if pooling["prompt"] else "")],
+        ["Texts", joined([pinned(text, "texts") for text in settings["corpus"]])],
+        ["Sample", f"{settings['sentences']:,} sentences of {words}{spans}; seed {sample['seed']}"],
+        ["Stage", settings["stage"]],
+        ["Training", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings["training"].items())],
+        *([["Derived from", " and ".join(settings["from"])]] if settings["from"] else []),
+        ["Commit of the pipeline", commit()],
+    ]
+    return table(["What", "How"], lines)
+
+
 def model_card(
-    name: str, settings: dict, summary: dict, speed: dict, reports: list[dict], onnx: dict, max_tokens: int
+    name: str,
+    settings: dict,
+    summary: dict,
+    speed: dict,
+    reports: list[dict],
+    onnx: dict,
+    rows: list[dict],
+    datasets: list[str | None],
 ) -> ModelCard:
     """The model card, with its metadata.
+
+    Args:
+        name: the model's name.
+        settings: of its card.
+        summary: ``summary.json``.
+        speed: ``speed.json``.
+        reports: the reports on int8 and on float16.
+        onnx: the report on the ONNX files.
+        rows: the summary's rows for the int8 version.
+        datasets: for each row, the data set on the hub that it was scored on.
 
     Raises:
         InputError: int8 lost more than the config allows.
@@ -65,13 +176,13 @@ def model_card(
     after = averages_of(summary, name, "int8")
     check_loss(name, before, after, settings["most_lost"])
     categories = [key for key in after if key not in ("model", "stage")]
+    siblings = [row for row in summary["averages"] if row["model"] in settings["siblings"] and row["stage"] == "int8"]
     others = [row for row in summary["averages"] if row["model"] in settings["baselines"]]
     averages = [
         [row["model"], row["stage"], *(cell(row[key]) for key in categories)]
-        for row in [before | {"model": name}, after, *others]
+        for row in [before | {"model": name}, after, *siblings, *others]
     ]
     old = {row["task"]: row["score"] for row in stage_rows(summary["rows"], settings["scored_as"], stage)}
-    rows = stage_rows(summary["rows"], name, "int8")
     tasks = [
         [row["task"], row["category"], cell(score), cell(row["score"]), f"{row['score'] - score:+.2f}"]
         for row, score in [(row, old[row["task"]]) for row in rows]
@@ -82,23 +193,64 @@ def model_card(
     for precision, report in measured.items():
         cosines = [f"{1 - report[key]:.6f}" for key in ("cosine_change_mean", "cosine_change_max")]
         precisions.append([precision, f"{report['bytes']:,}", *cosines])
-    speeds = speed_lines(speed, [f"{name}/int8", *(f"{baseline}/baseline" for baseline in settings["baselines"])])
+    # an error's text may hold a path of this machine
+    shown = speed | {"failed": dict.fromkeys(speed["failed"], "it did not run")}
+    speeds = speed_lines(shown, [f"{name}/int8", *(f"{baseline}/baseline" for baseline in settings["baselines"])])
     text = render(
         "card.md.jinja",
         **settings,
+        **{key: reports[0][key] for key in ("tokens", "clusters", "max_tokens", "max_characters")},
+        measured=reports[0]["sentences"],
         name=name,
-        sources=settings["from"],
-        clusters=clusters,
-        max_tokens=max_tokens,
-        commit=commit(),
+        repository=f"{settings['owner']}/{name}" if settings["owner"] else f"path/to/{name}",
+        megabytes=f"{reports[0]['bytes'] / 1e6:.1f}",
+        distilled_from=link(settings["teacher"], "model"),
+        texts=joined([link(text, "texts") for text in settings["corpus"]]),
+        made=how_made(settings),
+        tasks_count=len(rows),
+        counts=", ".join(f"{count} of {category}" for category, count in Counter(r["category"] for r in rows).items()),
         averages=table(["Model", "Stage", *categories], averages),
         speed_text=speed_text(speed),
         speeds=table(SPEED_HEADER, speeds),
-        measured=reports[0]["sentences"],
         precisions=table(["Format", "Bytes", "Mean cosine", "Minimum cosine"], precisions),
         tasks=table(["Task", "Category", stage, "int8", "Change"], tasks),
     )
-    return ModelCard(f"---\n{metadata(name, settings, bool(clusters), rows)}\n---\n\n{text}")
+    data = metadata(name, settings, bool(clusters), rows, datasets)
+    return ModelCard.from_template(data, template_str="---\n{{ card_data }}\n---\n\n{{ text }}", text=text)
+
+
+def with_own_vectors(model: StaticModel) -> StaticModel:
+    """A model whose tokens share vectors as one with a vector for each token: the same embeddings from a larger table.
+
+    Libraries load it that know no shared vectors.
+    """
+    vectors = model.embedding[model.token_mapping] * model.weights[:, None]
+    return StaticModel(
+        vectors, model.tokenizer, config=model.config, normalize=model.normalize, max_length=model.max_length
+    )
+
+
+def copy_models(args: argparse.Namespace, clustered: bool, folder: Path) -> None:
+    """Copy the models at each precision, with what other libraries need, into a release folder.
+
+    The folder itself is float32. If tokens share vectors, it is int8, as that is to save space; then the folder float32
+    has a vector for each token, which sentence-transformers is led to.
+    """
+    first = "int8" if clustered else "float32"
+    for precision in sorted(["float32", "float16", "int8"], key=lambda name: name != first):
+        source, target = getattr(args, precision), folder if precision == first else folder / precision
+        if clustered and precision == "float32":
+            save_static_model(with_own_vectors(load_static_model(source)), target)
+            remove(target / HASHES)
+            modules = read_json(target / "modules.json")
+            write_json(folder / "modules.json", [{**modules[0], "path": precision}, *modules[1:]])
+            continue
+        target.mkdir()
+        for name in [*MODEL_FILES, *(path.name for path in source.glob("modules.json"))]:
+            shutil.copyfile(source / name, target / name)
+    (folder / "onnx").mkdir()
+    for name in ONNX_FILES.values():
+        shutil.copyfile(args.onnx / name, folder / "onnx" / name)
 
 
 def main(argv: list[str]) -> None:
@@ -116,7 +268,6 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     reports = [read_json(folder / "quantization.json", MEASURED) for folder in (args.int8, args.float16)]
     onnx = read_json(args.onnx / "onnx.json", ONNX_FILES)
-    max_tokens = read_json(args.int8 / "config.json").get("max_length")
     for folder in (args.float32, args.float16, args.int8):
         check_hashes(folder)
     for precision, name in ONNX_FILES.items():
@@ -125,18 +276,18 @@ def main(argv: list[str]) -> None:
                 f"{args.onnx / name}: damaged: its hash is not the one in onnx.json; delete it to make it again"
             )
     summary, speed = read_json(args.summary), read_json(args.speed, ["rows", "loading", "failed"])
-    card = model_card(args.name, args.settings, summary, speed, reports, onnx, max_tokens)
-    # tokens share vectors to save space, so such a model's own folder is int8
-    first = "int8" if reports[0]["clusters"] else "float32"
+    rows = stage_rows(summary["rows"], args.name, "int8")
+    datasets = [dataset_of(row["task"], args.settings["custom_tasks"]) for row in rows]
+    card = model_card(args.name, args.settings, summary, speed, reports, onnx, rows, datasets)
     with replacing(args.output) as folder:
-        for precision in sorted(["float32", "float16", "int8"], key=lambda name: name != first):
-            source, target = getattr(args, precision), folder if precision == first else folder / precision
-            target.mkdir()
-            for name in [*MODEL_FILES, *(path.name for path in source.glob("modules.json"))]:
-                shutil.copyfile(source / name, target / name)
-        (folder / "onnx").mkdir()
-        for name in ONNX_FILES.values():
-            shutil.copyfile(args.onnx / name, folder / "onnx" / name)
+        copy_models(args, bool(reports[0]["clusters"]), folder)
+        write_tokenizer_files(folder / "tokenizer.json", reports[0]["max_tokens"], folder)
+        if any(datasets):
+            (folder / RESULTS).parent.mkdir()
+            (folder / RESULTS).write_text(results_file(rows, datasets), encoding="utf-8")
+        write_hashes(folder)  # of all but the two files that an author may edit
+        licence = render("licence.txt.jinja", name=args.name, **args.settings)
+        (folder / "LICENSE").write_text(licence, encoding="utf-8")
         (folder / "README.md").write_text(str(card), encoding="utf-8")
 
 

@@ -35,7 +35,8 @@ def describe(folder: Path) -> ROCrate:
     crate = ROCrate(version="1.1")
     crate.name = config["run"]
     crate.description = config["about"] or f"static embedding models, the run {config['run']}"
-    crate.license = config["release"]["license"]
+    if config["release"]["license"]:
+        crate.license = config["release"]["license"]
     profile = {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
     crate.root_dataset["conformsTo"] = crate.add(ContextEntity(crate, PROFILE, properties=profile))
     pipeline = {

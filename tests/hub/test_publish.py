@@ -8,10 +8,10 @@ import pytest
 from loopback import COMMIT, serving
 from workflow import copy_checkout
 
-from lib.job.files import sha256
+from lib.job.files import HASHES, sha256, write_hashes
 
-FILES = ["README.md", "config.json", "model.safetensors", "onnx/model.onnx", "onnx/model_quantized.onnx"]
-FILES += ["tokenizer.json", "int8/model.safetensors"]
+FILES = ["README.md", "LICENSE", "config.json", "model.safetensors", "onnx/model.onnx", "onnx/model_quantized.onnx"]
+FILES += ["tokenizer.json", "int8/model.safetensors", ".eval_results/mteb.yaml"]
 SETTINGS = {"m": {"scored_as": "m", "quantized": "pretrained", "most_lost": 0.1}}
 
 
@@ -32,6 +32,7 @@ def checkout(tmp_path):
         path = run / "release" / "m" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"---\nlicense: mit\n---\n{name}")
+    write_hashes(run / "release" / "m")
     (run / "config.yaml").write_text(f"# commit: {git(checkout, 'rev-parse', 'HEAD')}\nrun: made\n")
     write_summary(run, 70.0)
     return checkout
@@ -70,7 +71,7 @@ def test_a_folder_arrives_whole_in_a_private_repository_and_is_recorded(checkout
         assert (root / "models" / "me" / "m" / name).read_bytes() == (run / "release" / "m" / name).read_bytes()
     (record,) = json.loads((run / "published.json").read_text(encoding="utf-8"))["models"].values()
     assert (record["repository"], record["commit"]) == ("me/m", COMMIT)
-    assert record["sha256"] == {name: sha256(run / "release" / "m" / name) for name in FILES}
+    assert record["sha256"] == {name: sha256(run / "release" / "m" / name) for name in [*FILES, HASHES]}
 
 
 def lose_a_score(checkout):
@@ -83,6 +84,11 @@ def lose_quality(checkout):
 
 def lose_a_file(checkout):
     (checkout / "results" / "made" / "release" / "m" / "tokenizer.json").unlink()
+
+
+def flip_a_bit(checkout):
+    path = checkout / "results" / "made" / "release" / "m" / "int8" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
 
 
 def edit_a_script(checkout):
@@ -99,6 +105,7 @@ def make_with_changes(checkout):
         (lose_a_score, "release/m: expected a score on STS13, found none"),
         (lose_quality, "release of m: int8 has 69.80 in STS, pretrained has 70.00: expected a loss of at most 0.1"),
         (lose_a_file, "release/m: expected the file tokenizer.json, found none"),
+        (flip_a_bit, "release/m/int8/model.safetensors: damaged: its hash is not the one in .sha256.json"),
         (edit_a_script, "with changes in 1 file(s): expected one without changes; commit them and run again"),
         (make_with_changes, f"config.yaml: made from commit {COMMIT}, with changes in 2 file(s): expected one without"),
     ],

@@ -1,10 +1,13 @@
 """What several unit tests share: shards on disk and a small static model."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import polars
 import pyarrow
+from tokenizers import SentencePieceUnigramTokenizer
+from transformers import PreTrainedTokenizerFast
 
 import distill
 from lib.job.files import sha256, write_json
@@ -58,4 +61,15 @@ def distilled(teacher: Path, folder: Path, dimensions: int = 16) -> Path:
     checked = write_checked(folder.with_suffix(".checked.json"), teacher)
     command = ["--teacher", teacher, "--checked", checked, "--dimensions", dimensions, "--output", folder]
     distill.main([str(part) for part in command])
+    return folder
+
+
+def make_unigram(folder: Path, teacher: Path, sentences: list[str]) -> Path:
+    """The teacher with a Unigram tokenizer in place of its own."""
+    shutil.copytree(teacher, folder, ignore=shutil.ignore_patterns("vocab.txt", "tokenizer*"))
+    tokenizer = SentencePieceUnigramTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer.train_from_iterator(sentences, vocab_size=200, special_tokens=special, unk_token="[UNK]")
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer, **names).save_pretrained(folder)
     return folder

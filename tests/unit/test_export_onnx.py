@@ -11,6 +11,7 @@ from onnxruntime import InferenceSession
 from tokenizers import Tokenizer
 
 import export_onnx
+import quantize
 from derive import cluster
 from lib.plan.stage_files import ONNX_FILES
 from lib.static_model import load_static_model, save_static_model
@@ -28,8 +29,10 @@ def exported(request, teacher_folder, sentences, tmp_path_factory):
         save_static_model(cluster(model, 20, np.ones(len(model.tokens)), seed=1), root / "clustered")
         folder = root / "clustered"
     shard = write_shard(root / "sentences" / "00000.parquet", sentences)
+    options = ["--model", str(folder), "--sentences", str(shard)]
+    quantize.main([*options, "--int8", str(root / "int8"), "--float16", str(root / "float16")])
     for name in ["onnx", "again"]:
-        export_onnx.main(["--model", str(folder), "--sentences", str(shard), "--output", str(root / name)])
+        export_onnx.main([*options, "--int8", str(root / "int8"), "--output", str(root / name)])
     return folder, root
 
 
@@ -42,6 +45,8 @@ def test_the_vectors_are_the_models(exported, sentences, name, close):
     session = InferenceSession(root / "onnx" / name)
     found = export_onnx.encode(session, tokenizer, texts)
     np.testing.assert_allclose(found, load_static_model(folder).encode(texts), atol=close)
+    if name == "model_quantized.onnx":
+        np.testing.assert_allclose(found, load_static_model(root / "int8").encode(texts), atol=1e-3)
     # beyond the length that a model reads, which model2vec first cuts by characters
     long = ["boat " * 600]
     np.testing.assert_allclose(

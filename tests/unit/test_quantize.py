@@ -6,13 +6,14 @@ import shutil
 import numpy as np
 import pytest
 from helpers import distilled, write_shard
+from model2vec.model import quantize_model
 from safetensors.numpy import load_file, save_file
 
 import quantize
 from lib.cosine_change import cosines
 from lib.job.command import InputError
 from lib.job.files import write_hashes
-from lib.static_model import load_static_model
+from lib.static_model import load_static_model, save_static_model, with_vectors
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,20 @@ def test_int8_is_small_and_close(model_folder, sentences, tmp_path):
     assert report["cosine_change_max"] == pytest.approx(change.max())
     assert report["cosine_change_mean"] == pytest.approx(change.mean())
     assert change.max() < 0.05
+
+
+def test_one_large_value_does_not_make_all_others_coarse(model_folder, sentences, tmp_path):
+    model = load_static_model(model_folder)
+    vectors = model.embedding.copy()
+    seldom = set(range(2, len(vectors))).difference(*model.tokenize(sentences)).pop()
+    vectors[seldom, 3] = 2 * np.abs(vectors).max()
+    save_static_model(with_vectors(model, vectors), tmp_path / "model")
+    found, report = run(tmp_path / "model", sentences, tmp_path)
+    plain = quantize_model(load_static_model(tmp_path / "model"), quantize_to="int8")
+    before = load_static_model(tmp_path / "model").encode(sentences)
+    ours, model2vecs = (1 - cosines(before, int8.encode(sentences)) for int8 in (found, plain))
+    assert ours.max() < model2vecs.max() and ours.mean() < 0.7 * model2vecs.mean()
+    assert report["limit"] < vectors.max()
 
 
 def test_a_vector_that_is_not_finite_is_refused(model_folder, sentences, tmp_path):

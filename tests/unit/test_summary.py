@@ -4,13 +4,15 @@ import csv
 import json
 import re
 import shutil
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import polars
 import pytest
+import yaml
 from helpers import distilled, write_shard, write_task
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, parse_eval_result_entries
 from model2vec import StaticModel
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
@@ -44,6 +46,7 @@ SPEED = {
         for texts, rate in rates.items()
     ],
 }
+TOKENIZER_FILES = ["special_tokens_map.json", "tokenizer_config.json", "vocab.txt"]
 PLOTS = ["stages", "gains", "tasks", "size", "speed", "clusters", "loss"]
 SCORES = {
     ("m", "distilled"): {"SickA": 0.5, "SickB": 0.7, "Topics": 0.4, "Pairs": 0.9},
@@ -431,7 +434,7 @@ def export(model, sentences):
         str(write_shard(model.parent / "sentences" / "0.parquet", sentences)),
     ]
     quantize.main([*options, "--int8", str(model.parent / "int8"), "--float16", str(model.parent / "float16")])
-    export_onnx.main([*options, "--output", str(model.parent / "onnx")])
+    export_onnx.main([*options, "--int8", str(model.parent / "int8"), "--output", str(model.parent / "onnx")])
 
 
 @pytest.fixture(scope="module")
@@ -463,9 +466,14 @@ def released(run_folder, model, most_lost=0.1, **changed):
         "dimensions": 16,
         "language": "en",
         "license": "mit",
-        "seed": 42,
+        "owner": None,
+        "siblings": [],
+        "custom_tasks": list(TYPES),
+        "training": {"loss": "similarity", "learning_rate": 0.02, "seed": 42},
+        "sample": {"min_words": 5, "max_words": 60, "spans": 0.4, "span_words": 12, "seed": 0},
         "sentences": 400,
         "teacher": f"hub:some/teacher@{'b' * 40}",
+        "pooling": {"pooling": "mean", "max_length": 512, "prompt": ""},
     } | changed
     output = run_folder / "path" / "to" / "m"
     command = ["--name", "m", "--float32", model, "--output", output]
@@ -483,13 +491,18 @@ def released(run_folder, model, most_lost=0.1, **changed):
     return output
 
 
-def run_snippets(card):
-    """What the card's Python snippets leave behind, of each."""
+def run_snippets(card, folder):
+    """What the card's Python snippets leave behind, of each but fastembed's, which is not installed, and mteb's, which
+    downloads a task; they find the texts of ``folder``.
+    """
     found = []
+    (folder / "texts").mkdir()
+    (folder / "texts" / "some.txt").write_text("The old barn.\n\nA boat near a harbour.", encoding="utf-8")
     for snippet in re.findall("```python\n(.*?)```", card, re.DOTALL):
-        names = {}
-        exec(snippet, names)
-        found.append(names)
+        if not re.search("import mteb|import TextEmbedding", snippet):
+            names = {}
+            exec(snippet, names)
+            found.append(names)
     return found
 
 
@@ -503,10 +516,10 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(run_folde
     assert "| other | baseline | 210 (1) | 1.0 | 210 | 1.0 | 20 (1) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
     assert release_model.commit() in card.text
     monkeypatch.chdir(run_folder)
-    by_model2vec, by_onnx = run_snippets(card.text)
-    assert by_model2vec["embeddings"].shape == (2, 16)
+    by_model2vec, by_sentence_transformers, by_onnx = run_snippets(card.text, run_folder)
+    assert by_model2vec["vectors"].shape == (2, 16) and by_model2vec["scores"].shape == (2,)
     assert by_model2vec["model"].embedding.dtype == np.int8
-    np.testing.assert_allclose(by_onnx["embeddings"], by_model2vec["embeddings"], atol=5e-2)
+    np.testing.assert_allclose(by_onnx["embeddings"], by_sentence_transformers["embeddings"], atol=1e-6)
     texts = [*sentences, "", "\N{SNOWMAN}"]
     expected = StaticModel.from_pretrained(folder, force_download=False).encode(texts)
     assert not expected[-2:].any()
@@ -534,9 +547,55 @@ def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_f
         "mit",
     )
     assert data.pipeline_tag == "feature-extraction"
+    assert {"static-embeddings", "sentence-transformers", "tokenlearn"} <= set(data.tags) and "mteb" not in data.tags
     found = {result.dataset_type: result.metric_value for result in data.eval_results}
     assert found == {task: 100 * value for task, value in SCORES["m", "int8"].items()}
     assert {result.dataset_revision for result in data.eval_results} == {"r"}
+    assert "mit" in (folder / "LICENSE").read_text(encoding="utf-8")
+    assert not (folder / release_model.RESULTS).exists()
+
+
+def test_scores_on_mtebs_tasks_are_given_to_the_hub_with_their_data_sets(run_folder, model):
+    summary = (run_folder / "summary.json").read_text(encoding="utf-8")
+    (run_folder / "summary.json").write_text(summary.replace("SickB", "STS12"), encoding="utf-8")
+    folder = released(run_folder, model, most_lost=10, custom_tasks=["SickA", "Topics", "Pairs"])
+    (entry,) = parse_eval_result_entries(yaml.safe_load((folder / release_model.RESULTS).read_text(encoding="utf-8")))
+    assert (entry.dataset_id, entry.task_id, entry.value) == ("mteb/sts12-sts", "STS12", pytest.approx(80))
+    assert entry.dataset_revision == "r"
+    data = ModelCard.load(folder / "README.md").data
+    assert "mteb" in data.tags
+    assert {result.dataset_type for result in data.eval_results} == {"SickA", "mteb/sts12-sts", "Topics", "Pairs"}
+
+
+def test_no_path_of_this_machine_is_published(run_folder, model, teacher_folder):
+    speed = json.loads((run_folder / "speed.json").read_text(encoding="utf-8"))
+    speed["failed"] = {"other/baseline": "model /home/alice/other: cannot be loaded"}
+    (run_folder / "speed.json").write_text(json.dumps(speed), encoding="utf-8")
+    own = {"teacher": "path:/home/alice/teacher", "corpus": ["path:/home/alice/texts.txt"]}
+    folder = released(run_folder, model, most_lost=10, **own)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    private = [b"alice", *(str(path).encode() for path in (run_folder, teacher_folder, Path.cwd()))]
+    assert [path for path in files if any(text in path.read_bytes() for text in private)] == []
+    data = ModelCard.load(folder / "README.md").data
+    assert data.base_model is None and data.datasets is None
+
+
+def test_a_licence_that_nobody_chose_is_not_invented(run_folder, model):
+    folder = released(run_folder, model, most_lost=10, license=None)
+    card = ModelCard.load(folder / "README.md")
+    assert (card.data.license, card.data.license_link) == ("other", "LICENSE")
+    assert "https://huggingface.co/some/teacher" in card.text.split("## Licence")[1]
+    assert (folder / "LICENSE").stat().st_size > 0
+
+
+def test_the_card_names_the_repository_and_the_other_models(run_folder, model):
+    summary = json.loads((run_folder / "summary.json").read_text(encoding="utf-8"))
+    (row,) = [row for row in summary["averages"] if (row["model"], row["stage"]) == ("m", "int8")]
+    summary["averages"] += [row | {"model": "smaller"}]
+    (run_folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    card = ModelCard.load(released(run_folder, model, most_lost=10, owner="me", siblings=["smaller"]) / "README.md")
+    assert "| smaller | int8 | 70.00 |" in card.text
+    assert 'from_pretrained("me/m"' in card.text and "path/to" not in card.text
 
 
 def test_texts_of_the_config_stay_texts_in_the_card(run_folder, model):
@@ -574,11 +633,24 @@ def test_a_clustered_models_own_folder_is_int8(run_folder, exported, sentences, 
         "float16",
         "float32",
         "onnx",
+        ".sha256.json",
+        "LICENSE",
+        "modules.json",
+        *TOKENIZER_FILES,
         *release_model.MODEL_FILES,
     }
     monkeypatch.chdir(run_folder)
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "It was derived from whole, which was distilled from <code>hub:some/teacher@" in card
-    by_model2vec, by_onnx = run_snippets(card)
+    assert "| Derived from | whole |" in card
+    by_model2vec, by_sentence_transformers, by_onnx = run_snippets(card, run_folder)
     assert by_model2vec["model"].embedding.shape == (20, 16)
-    np.testing.assert_allclose(by_onnx["embeddings"], by_model2vec["embeddings"], atol=5e-2)
+    np.testing.assert_allclose(by_onnx["embeddings"], by_sentence_transformers["embeddings"], atol=1e-6)
+    texts = [*sentences, "", "\N{SNOWMAN}"]
+    expected = load_static_model(run_folder / "clustered").encode(texts)
+    # with a vector for each token, so that libraries that know no shared vectors load it
+    assert len(StaticModel.from_pretrained(folder / "float32").embedding) == len(model.tokens)
+    for vectors in [
+        SentenceTransformer(str(folder), device="cpu").encode(texts),
+        StaticModel.from_pretrained(folder / "float32").encode(texts),
+    ]:
+        np.testing.assert_allclose(vectors, expected, atol=1e-6)

@@ -6,6 +6,7 @@ import re
 import polars
 import pytest
 import yaml
+from helpers import distilled
 from workflow import REPOSITORY, copy_checkout, planned, snakemake
 
 from synthetic import TOPICS, synthetic_sentences, write_teacher
@@ -85,6 +86,21 @@ def test_the_commands_with_a_file_or_an_overlay_are_whole(tmp_path):
     for command in sorted(commands):
         done = snakemake(checkout, "-n", *command.replace("--cores 2", "").split())
         assert planned(done)["sample_sentences"] == 1, command
+
+
+def test_the_readmes_search_finds_what_is_asked_for(tmp_path, teacher_folder, monkeypatch, capsys):
+    (code,) = re.findall("```python\n(.*?)```", PAGES["README.md"], re.DOTALL)
+    released, subfolder = re.search(r'from_pretrained\("(.*?)", subfolder="(.*?)"\)', code).groups()
+    query = re.search(r'scores = .*encode\("(.*?)"\)', code)[1]
+    distilled(teacher_folder, tmp_path / released / subfolder)
+    (tmp_path / "docs").mkdir()
+    parts = [text for text, _ in synthetic_sentences(8)]
+    (tmp_path / "docs" / "a.md").write_text("\n\n".join(parts[:4]), encoding="utf-8")
+    (tmp_path / "docs" / "b.md").write_text("\n\n".join([*parts[4:], query]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 5 and printed[0] == f"1.00 docs/b.md: {query}"
 
 
 def test_own_texts_over_the_quickstart(tmp_path):

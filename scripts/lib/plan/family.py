@@ -270,21 +270,27 @@ class Family:
         """The settings that a model card shows."""
         _, *sources = self.lineage(model)
         release = self.config["release"]
+        corpus, teacher = self.config["corpus"], self.config["teacher"]
         return {
             "about": self.config["about"],
             "baselines": list(self.baselines),
+            "siblings": [other for other in self.models if other != model],
+            "custom_tasks": list(self.custom_types()),
             "stage": self.released(sources[-1] if sources else model),
             "quantized": self.released(model),
             "scored_as": self.owner(model, self.released(model)),
             "most_lost": release["most_lost"],
-            "language": self.config["corpus"]["language"],
+            "language": corpus["language"],
             "from": sources,
             "corpus": self.corpus,
             "dimensions": self.dimensions(model),
             "license": release["license"],
-            "seed": self.training(model)["seed"],
+            "owner": release["owner"],
+            "training": self.training(model),
+            "sample": {key: corpus[key] for key in ("min_words", "max_words", "spans", "span_words", "seed")},
             "sentences": self.sentences_of(model),
-            "teacher": self.config["teacher"]["source"],
+            "teacher": teacher["source"],
+            "pooling": {key: teacher[key] for key in ("pooling", "max_length", "prompt")},
         }
 
     def summary_settings(self, seeds: dict[str, list[str]]) -> dict[str, Any]:

@@ -244,8 +244,8 @@ class Evaluation(Keys):
 class Release(Keys):
     """Conditions and destination of a release."""
 
-    license: Annotated[Text, Field(min_length=1)]
-    """Licence of the released models, written into their model cards."""
+    license: Annotated[Text, Field(min_length=1)] | None
+    """Licence of the released models as the hub names it, such as `mit`; null: their cards say that none is chosen."""
     most_lost: Annotated[float, Field(ge=0, le=100)]
     """Points (score × 100) that int8 may lose in a category's mean; a model that loses more is not released."""
     owner: Name | None
