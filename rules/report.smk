@@ -8,7 +8,7 @@
 #        <results>/config.yaml               the merged config, and the provenance of the run
 #        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
 #        <results>/plots/similarities.svg    if a task is STS
-#        <results>/plots/clusters.svg        if the tokens of a model share vectors
+#        <results>/plots/clusters.svg        if the tokens of several models share vectors
 #        <results>/ro-crate-metadata.json    each file's sha256, and the inputs of the run
 #        <results>/against/{other}.md        what changed since another run; made on request
 
@@ -19,7 +19,7 @@ rule compare_stages:
         script=script("compare_stages"),
         lib=library("compare_stages"),
         results=family.result_files(),
-        resampled=[f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in family.scored()],
+        resampled=family.resampled_files(),
     output:
         "<results>/differences.csv",
     log:
@@ -73,6 +73,7 @@ rule summarize:
         script=script("summarize"),
         lib=library("summarize"),
         results=family.result_files(),
+        resampled=family.resampled_files(),
         differences="<results>/differences.csv",
         speed="<results>/speed.json",
         tasks=[task_path(task) for task in TASKS],
@@ -99,7 +100,8 @@ rule summarize:
     params:
         settings=as_json(family.summary_settings(SEEDS)),
     shell:
-        "python {input.script:q} --results {input.results:q} --differences {input.differences:q}"
+        "python {input.script:q} --results {input.results:q} --resampled {input.resampled:q}"
+        " --differences {input.differences:q}"
         " --speed {input.speed:q} --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
         " --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"

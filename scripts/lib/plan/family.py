@@ -195,6 +195,10 @@ class Family:
             for task in self.tasks
         ]
 
+    def resampled_files(self) -> list[str]:
+        """The bootstrap of the scores of every model and stage, baselines last."""
+        return [f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in self.scored()]
+
     def meta_files(self) -> list[str]:
         """mteb's description of the model in each folder of results, without which mteb does not read the folder."""
         return [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in self.scored()]
@@ -262,7 +266,8 @@ class Family:
         }
         if self.sts_task():
             plots["similarities"] = "similarities of pairs, before and after"
-        if any("clusters" in model for model in self.models.values()):
+        curves = [(model["from"], self.dimensions(name)) for name, model in self.models.items() if "clusters" in model]
+        if len(set(curves)) < len(curves):  # a single point is no curve
             plots["clusters"] = "quality over the number of shared vectors"
         return plots
 
