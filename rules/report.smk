@@ -68,13 +68,12 @@ rule measure_speed:
 
 
 rule summarize:
-    """Gather all results in tables."""
+    """Gather all results."""
     input:
         script=script("summarize"),
         lib=library("summarize"),
         results=family.result_files(),
         resampled=family.resampled_files(),
-        differences="<results>/differences.csv",
         speed="<results>/speed.json",
         tasks=[task_path(task) for task in TASKS],
         weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in family.stages()],
@@ -82,13 +81,6 @@ rule summarize:
     output:
         csv="<results>/summary.csv",
         json="<results>/summary.json",
-        markdown="<results>/summary.md",
-        html=report(
-            "<results>/summary.html",
-            caption="../report/summary.rst",
-            category="1. Scores",
-            labels={"shows": "scores of every model and stage"},
-        ),
     log:
         "<logs>/summarize.log",
     localrule: True
@@ -101,11 +93,8 @@ rule summarize:
         settings=as_json(family.summary_settings(SEEDS)),
     shell:
         "python {input.script:q} --results {input.results:q} --resampled {input.resampled:q}"
-        " --differences {input.differences:q}"
         " --speed {input.speed:q} --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
-        " --settings {params.settings:q}"
-        " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
-        " 2>&1 | tee {log:q}"
+        " --settings {params.settings:q} --csv {output.csv:q} --json {output.json:q} 2>&1 | tee {log:q}"
 
 
 rule write_run_config:
@@ -170,6 +159,37 @@ rule draw_plots:
         "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
         " --trainings {input.trainings:q} --similarities {params.models:q} --task {input.task:q}"
         " --outputs {output:q} 2>&1 | tee {log:q}"
+
+
+rule write_summary:
+    """Write the summary as pages, in Markdown and in HTML with the plots."""
+    input:
+        script=script("write_summary"),
+        lib=library("write_summary"),
+        summary="<results>/summary.json",
+        differences="<results>/differences.csv",
+        speed="<results>/speed.json",
+        plots=rules.draw_plots.output,
+    output:
+        markdown="<results>/summary.md",
+        html=report(
+            "<results>/summary.html",
+            caption="../report/summary.rst",
+            category="1. Scores",
+            labels={"shows": "scores of every model and stage"},
+        ),
+    log:
+        "<logs>/write_summary.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
+        " --speed {input.speed:q} --plots {input.plots:q} --markdown {output.markdown:q} --html {output.html:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule compare_runs:

@@ -231,7 +231,7 @@ def size_plot(averages: list[dict], sizes: dict[str, int], reference: dict[str, 
 
 def speed_plot(averages: list[dict], speeds: dict[str, float]) -> Figure:
     """The macro average over the sentences per second: each int8 stage and the baselines."""
-    label = "sentences per second on a CPU, at the best number of threads: better →"
+    label = "sentences per second on a CPU: better →"
     return quality_plot(averages, speeds, "Quality and speed", label, [], "High and to the right is better.")
 
 

@@ -25,6 +25,7 @@ import export_onnx
 import quantize
 import release_model
 import summarize
+import write_summary
 from derive import cluster
 from lib.job.command import InputError
 from lib.results import fastest
@@ -121,14 +122,19 @@ def run_folder(tmp_path):
     for task in TYPES:
         tasks.append(tmp_path / "tasks" / f"{task}.arrow")
         write_task(tasks[-1], train={"text": ["a"]}, test={"text": ["a", "b", "c"]})
-    command += ["--tasks", *tasks, "--differences", write_differences(tmp_path)]
+    command += ["--tasks", *tasks]
+    differences = write_differences(tmp_path)
     command += ["--resampled", *sorted((tmp_path / "mteb" / "resampled").rglob("*.parquet"))]
     (tmp_path / "speed.json").write_text(json.dumps(SPEED))
     command += ["--settings", json.dumps(SETTINGS), "--speed", tmp_path / "speed.json"]
     (tmp_path / "config.yaml").write_text("run: synthetic\ntraining: {epochs: 3}\n")
-    for kind in ["csv", "json", "markdown", "html"]:
-        command += [f"--{kind}", tmp_path / f"summary.{kind}"]
+    command += ["--csv", tmp_path / "summary.csv", "--json", tmp_path / "summary.json"]
     summarize.main([str(part) for part in command])
+    (tmp_path / "plot.svg").write_text('<?xml version="1.0"?>\n<svg><text>A plot</text></svg>')
+    command = ["--summary", tmp_path / "summary.json", "--differences", differences, "--speed", tmp_path / "speed.json"]
+    command += ["--plots", tmp_path / "plot.svg"]
+    command += ["--markdown", tmp_path / "summary.markdown", "--html", tmp_path / "summary.html"]
+    write_summary.main([str(part) for part in command])
     return tmp_path
 
 
@@ -192,7 +198,7 @@ def test_a_model_that_was_not_measured_is_shown_with_the_reason_and_the_others_a
     assert other == ["other", "baseline", "not measured: it broke", *["–"] * 8]
     assert speed_lines(failed, ["other/baseline"]) == [other]
     means = [{"model": "other", "stage": "baseline", "Avg": 30.0}]
-    (line,) = summarize.final_lines(means, {}, {}, fastest(failed["rows"]), {"seeds": {}, "reference": {}})
+    (line,) = write_summary.final_lines(means, {}, {}, fastest(failed["rows"]), {"seeds": {}, "reference": {}})
     assert line[-1] == "not measured"
     nothing = SPEED | {"rows": [], "loading": {}, "failed": dict.fromkeys(RATES, "it broke")}
     assert [line[2] for line in speed_lines(nothing)] == ["not measured: it broke"] * 2
@@ -260,7 +266,7 @@ def test_a_stage_of_several_seeds_is_one_line_with_its_deviation_and_a_shared_on
     trained = [{"model": f"m-seed{i}", "stage": "pretrained", "STS": 70 + i, "Avg": 70 + i} for i in range(3)]
     means = [{"model": "m-seed0", "stage": "distilled", "STS": 60.0, "Avg": 60.0}, *trained]
     seeds = {"m": [f"m-seed{i}" for i in range(3)]}
-    assert list(summarize.over_seeds(means, seeds, {})) == [
+    assert list(write_summary.over_seeds(means, seeds, {})) == [
         ("m", ["60.00", "–", "–", "60.00"], "distilled", "m-seed0/distilled"),
         ("m, 3 seeds", ["71.00 ± 1.00", "–", "–", "71.00 ± 1.00"], "pretrained", "m-seed0/pretrained"),
     ]
@@ -270,7 +276,7 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     means = [{"model": f"m-seed{i}", "stage": "int8", "STS": 70.0 + i, "Avg": 60.0 + 2 * i} for i in (1, 2, 3)]
     settings = {"seeds": {"m": [row["model"] for row in means]}, "reference": {"m": {"its card": {"Avg": 65.0}}}}
     speeds = {"m-seed1/int8": {"texts_per_second": 1234.5, "threads": 8}}
-    own, published = summarize.final_lines(means, {}, {"m-seed1/int8": 2.0}, speeds, settings)
+    own, published = write_summary.final_lines(means, {}, {"m-seed1/int8": 2.0}, speeds, settings)
     assert own == ["m, 3 seeds", "int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
     assert "its card" in published[1] and published[2:] == ["–", "–", "–", "65.00", "–", "–"]
 
@@ -286,7 +292,7 @@ def test_texts_of_the_config_stay_texts_in_the_summary(run_folder):
 
 def test_html_is_escaped_and_has_the_cells_of_markdown_and_intervals_as_notes(run_folder):
     text = (run_folder / "summary.html").read_text(encoding="utf-8")
-    assert "About &lt;this&gt; run." in text
+    assert "About &lt;this&gt; run." in text and "<svg><text>A plot</text></svg>" in text and "<?xml" not in text
     rows = [re.findall("<td[^>]*>([^<]*)(?:<span[^>]*>(.*?)</span>)?</td>", row) for row in text.split("<tr>")]
     shown = ["| " + " | ".join(cell for cell, _ in row) + " |" for row in rows if row]
     lines = (run_folder / "summary.markdown").read_text(encoding="utf-8").splitlines()

@@ -24,6 +24,7 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "evaluate_model": stages,
         "evaluate_baseline": 3,
         "summarize": 1,
+        "write_summary": 1,
         "release_model": 5,
     }
     assert {rule: jobs[rule] for rule in expected} == expected
@@ -58,7 +59,7 @@ def test_a_rule_depends_on_the_modules_that_its_script_imports(tmp_path):
     text = done.stdout + done.stderr
     derive, speed, summary, release = (
         set(re.search(rf"rule {name}:\n    input: (.*)", text)[1].split(", "))
-        for name in ("derive", "measure_speed", "summarize", "release_model")
+        for name in ("derive", "measure_speed", "write_summary", "release_model")
     )
     assert {"scripts/derive.py", "scripts/lib/training.py", "scripts/lib/losses.py"} <= derive
     assert {"scripts/measure_speed.py", "scripts/lib/embedder.py"} <= speed

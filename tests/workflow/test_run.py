@@ -27,6 +27,7 @@ SCORED = {
     "compare_stages": 1,
     "summarize": 1,
     "draw_plots": 1,
+    "write_summary": 1,
     "write_run_config": 1,
     "release_model": 1,
     "write_run_crate": 1,
