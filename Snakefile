@@ -22,6 +22,7 @@ include: "rules/teacher.smk"
 include: "rules/student.smk"
 include: "rules/export.smk"
 include: "rules/evaluate.smk"
+include: "rules/plan.smk"
 include: "rules/report.smk"
 
 

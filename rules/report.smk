@@ -9,8 +9,25 @@
 #        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
 #        <results>/plots/similarities.svg    if a task is STS
 #        <results>/plots/clusters.svg        if the tokens of several models share vectors
+#        <results>/costs.{md,html}           time, memory and energy of each part
 #        <results>/ro-crate-metadata.json    each file's sha256, and the inputs of the run
 #        <results>/against/{other}.md        what changed since another run; made on request
+
+
+rule plan:
+    """Estimate what a whole run takes, and what it downloads; makes and downloads nothing."""
+    input:
+        script=script("plan"),
+        lib=library("plan"),
+    log:
+        "<logs>/plan.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        plan=lambda wildcards: plan_of_run(),
+    shell:
+        "python {input.script:q} --plan {params.plan:q} 2>&1 | tee {log:q}"
 
 
 rule compare_stages:
@@ -109,7 +126,7 @@ rule write_run_config:
         report(
             "<results>/config.yaml",
             caption="../report/config.rst",
-            category="3. Settings",
+            category="3. Settings and costs",
             labels={"shows": "the merged config and provenance"},
         ),
     log:
@@ -190,6 +207,34 @@ rule write_summary:
         "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
         " --speed {input.speed:q} --plots {input.plots:q} --markdown {output.markdown:q} --html {output.html:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule list_costs:
+    """List the time, memory and energy of each part, when all jobs that are measured have ended."""
+    input:
+        script=script("list_costs"),
+        lib=library("list_costs"),
+        summary="<results>/summary.md",
+        releases=expand("<results>/release/{model}/README.md", model=MODELS),
+    output:
+        markdown="<results>/costs.md",
+        html=report(
+            "<results>/costs.html",
+            caption="../report/costs.rst",
+            category="3. Settings and costs",
+            labels={"shows": "time, memory and energy of each part"},
+        ),
+    log:
+        "<logs>/list_costs.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        # undeclared, so that a missing benchmark file reruns nothing
+        benchmarks=f"results/{config['run']}/benchmarks",
+    shell:
+        "python {input.script:q} --benchmarks {params.benchmarks:q} --markdown {output.markdown:q}"
+        " --html {output.html:q} 2>&1 | tee {log:q}"
 
 
 rule compare_runs:

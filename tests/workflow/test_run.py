@@ -28,6 +28,7 @@ SCORED = {
     "summarize": 1,
     "draw_plots": 1,
     "write_summary": 1,
+    "list_costs": 1,
     "write_run_config": 1,
     "release_model": 1,
     "write_run_crate": 1,
@@ -88,6 +89,10 @@ def test_the_tree_is_complete_and_the_numbers_agree(finished):
     for name in ["README.md", "model.safetensors", "int8/model.safetensors", "float16/modules.json"]:
         assert (results / "release" / "small" / name).stat().st_size > 0
     assert (results / "plots" / "stages.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")
+    costs = (results / "costs.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| (\w+) \| .* \| (\d+) \| \d", costs, re.MULTILINE)) >= {
+        *[("embed", "2"), ("evaluate_model", "4"), ("evaluate_baseline", "1"), ("pretrain", "1"), ("export_onnx", "1")]
+    }
     texts = polars.concat([polars.read_parquet(p) for p in (results / "corpus" / "sentences").iterdir()])["text"]
     assert len(texts) == 256 == texts.n_unique()
 
@@ -149,7 +154,7 @@ def test_the_report_opens_with_a_plot_and_has_the_table_and_the_settings(finishe
     first = page.split("workflow_desc")[1]
     assert "<svg" in first and "small, int8" in first and "!important" not in first
     plots = ["stages", "gains", "tasks", "size", "speed", "similarities", "loss"]
-    files = ["summary.html", "config.yaml", *(f"plots/{plot}.svg" for plot in plots)]
+    files = ["summary.html", "costs.html", "config.yaml", *(f"plots/{plot}.svg" for plot in plots)]
     assert [name for name in files if f'"results/{RUN}/{name}": {{' not in page] == []
     assert str(checkout) not in page.replace(f"{checkout}/overlay.yaml", "")
     assert html.escape(SCRIPT) in (checkout / f"results/{RUN}/summary.html").read_text(encoding="utf-8")

@@ -205,7 +205,7 @@ class Family:
 
     def run_files(self) -> list[str]:
         """All that a run makes: models, scores, summary, plots and release folders."""
-        files = ["<results>/summary.md", "<results>/config.yaml", *self.model_files()]
+        files = ["<results>/summary.md", "<results>/costs.md", "<results>/config.yaml", *self.model_files()]
         files += self.meta_files()
         files += [f"<results>/plots/{plot}.svg" for plot in self.plots()]
         return [*files, *(f"<results>/release/{model}/README.md" for model in self.models)]
