@@ -11,6 +11,7 @@
 #        <results>/plots/clusters.svg        if the tokens of several models share vectors
 #        <results>/costs.{md,html}           time, memory and energy of each part
 #        <results>/ro-crate-metadata.json    each file's sha256, and the inputs of the run
+#        <results>/submission/               scores for mteb's leaderboard, of published models; made on request
 #        <results>/against/{other}.md        what changed since another run; made on request
 
 
@@ -69,6 +70,8 @@ rule measure_speed:
         "<results>/speed.json",
     log:
         "<logs>/measure_speed.log",
+    benchmark:
+        "<benchmarks>/measure_speed.tsv"
     priority: -1
     conda:
         "../envs/pipeline.yaml"
@@ -262,6 +265,29 @@ rule compare_runs:
     shell:
         "python {input.script:q} --before {params.before:q} --after {params.after:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule prepare_submission:
+    """Gather the int8 models' scores on mteb's tasks, under their names on the hub, for mteb's submit_results."""
+    input:
+        script=script("prepare_submission"),
+        lib=library("prepare_submission"),
+        published="<results>/published.json",
+        scores=[f"<results>/mteb/results/{model}/int8/{task}.json" for model in MODELS for task in TASKS],
+        meta=[f"<results>/mteb/results/{model}/int8/model_meta.json" for model in MODELS],
+    output:
+        directory("<results>/submission"),
+    log:
+        "<logs>/prepare_submission.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        results=lambda wildcards, input: str(Path(input.meta[0]).parents[2]),
+        tasks=family.mteb_tasks(),
+    shell:
+        "python {input.script:q} --published {input.published:q} --results {params.results:q} --tasks {params.tasks:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule write_run_crate:

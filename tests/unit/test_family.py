@@ -152,6 +152,7 @@ def test_similarities_are_plotted_of_the_best_known_sts_task_where_there_is_one(
     assert family.sts_task() == "STS12" and "similarities" in family.plots() and "clusters" not in family.plots()
     family.tasks[:] = ["STS12", "STSBenchmark-dev", "STSBenchmark", "Banking77Classification"]
     assert family.sts_task() == "STSBenchmark"
+    assert family.mteb_tasks() == ["STS12", "STSBenchmark", "Banking77Classification"]
     family.tasks[:] = ["Banking77Classification"]
     assert family.sts_task() is None and "similarities" not in family.plots()
 

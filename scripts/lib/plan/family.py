@@ -243,6 +243,10 @@ class Family:
         """The types of the custom tasks that are evaluated."""
         return {task: self.custom_tasks[task]["type"] for task in self.tasks if task in self.custom_tasks}
 
+    def mteb_tasks(self) -> list[str]:
+        """The evaluated tasks that are mteb's own, on its test splits."""
+        return [task for task in self.tasks if task not in self.custom_tasks and not task.endswith(DEVELOPMENT)]
+
     def sts_task(self) -> str | None:
         """The STS task whose pairs are plotted: STSBenchmark, else the first one."""
         types = TYPE_OF | self.custom_types()
