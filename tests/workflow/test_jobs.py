@@ -77,6 +77,9 @@ def test_downloads_need_no_other_job(tmp_path):
 
 def test_a_plan_has_each_long_job_and_grows_with_the_sentences(tmp_path, teacher_folder):
     checkout, config = copy_checkout(tmp_path / "checkout"), tiny_config(tmp_path / "data", teacher_folder)
+    unfinished = checkout / "results" / RUN / "unfinished.md"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.touch()
     minutes = []
     for sentences in (256, 200_000_000):
         config["models"]["small"]["sentences"] = sentences
@@ -89,7 +92,7 @@ def test_a_plan_has_each_long_job_and_grows_with_the_sentences(tmp_path, teacher
         minutes.append({part: float(taken) for part, _, taken in lines})
     grown = {part for part in minutes[0] if minutes[1][part] > 2 * minutes[0][part]}
     assert grown == {"sample_sentences", "embed", "pretrain, train_born_again", "all"}
-    assert not (checkout / "results" / RUN / "corpus").exists()
+    assert unfinished.exists() and not (checkout / "results" / RUN / "corpus").exists()
 
 
 def test_named_targets(tmp_path):
