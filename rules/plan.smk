@@ -90,4 +90,6 @@ def planned_jobs():
 @cache
 def plan_of_run():
     """What the script shows, as JSON; sizes are asked for only when this target is named."""
-    return as_json({"downloads": ask_for_sizes(), "jobs": list(planned_jobs())})
+    plan = as_json({"downloads": ask_for_sizes(), "jobs": list(planned_jobs())})
+    EXPECTED.clear()  # jobs beside this one request their resources by what is on disk
+    return plan

@@ -81,6 +81,7 @@ def label_points(figure: Figure, axis: Axes, labels: Sequence[tuple[float, float
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     places = axis.transData.transform([(x, y) for x, y, _ in labels]) if labels else []
+    labels = [(x, y, textwrap.fill(label, 40)) for x, y, label in labels]
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
     for number, (x, y, label) in enumerate(labels):
         others = taken[:number] + taken[number + 1 :]
@@ -88,7 +89,8 @@ def label_points(figure: Figure, axis: Axes, labels: Sequence[tuple[float, float
             corner = {"ha": ["center", "left", "right"][np.sign(right)], "va": ["center", "bottom", "top"][np.sign(up)]}
             text = axis.annotate(label, (x, y), (right, up), textcoords="offset points", size=SMALL, **corner)
             box = text.get_window_extent()
-            inside = figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and axis.bbox.y0 <= box.y0
+            inside = figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+            inside = inside and axis.bbox.y0 <= box.y0 and box.y1 <= axis.bbox.y1
             if inside and not box.count_overlaps(others):
                 break
             text.remove()
@@ -105,7 +107,7 @@ def label_ends(figure: Figure, axis: Axes, ends: Sequence[tuple[float, float, st
     arrow = {"arrowstyle": "-", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
     texts = [
         axis.annotate(
-            label,
+            textwrap.fill(label, 28),
             (x, y),
             (1.06, y),
             textcoords=axis.get_yaxis_transform(),
@@ -119,8 +121,9 @@ def label_ends(figure: Figure, axis: Axes, ends: Sequence[tuple[float, float, st
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     heights = np.array([axis.transData.transform((x, y))[1] for x, y, *_ in ends])
-    order, gap = np.argsort(heights, kind="stable"), 1.35 * SMALL * figure.dpi / 72
-    placed = heights[order]
+    order = np.argsort(heights, kind="stable")
+    lines = np.array([texts[i].get_text().count("\n") + 1 for i in order])
+    placed, gap = heights[order], 1.35 * SMALL * figure.dpi / 72 * (lines[1:] + lines[:-1]) / 2
     for _ in range(200):
         lacking = np.maximum(0, gap - np.diff(placed)) / 2  # labels that are too close move apart
         placed += np.append(0, lacking) - np.append(lacking, 0)
@@ -280,7 +283,9 @@ def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.5)
         axis.set_xticks([-10, -1, 0, 1, 10], ["−10", "−1", "0", "1", "10"])
         axis.margins(0.12, 0.15)
-    axes[0][0].set_yticks(range(len(order)), [f"{model}: {stage} − {against}" for model, stage, against in order])
+    axes[0][0].set_yticks(
+        range(len(order)), [textwrap.fill(f"{model}: {stage} − {against}", 48) for model, stage, against in order]
+    )
     axes[0][0].invert_yaxis()
     figure.supxlabel("gain (points, score × 100): better →", fontsize="medium")
     return figure
@@ -303,7 +308,7 @@ def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
         own = [row for row in rows if row["against_model"] == baseline]
         places = [tasks.index(row["of"]) + 0.7 * ((i + 0.5) / len(baselines) - 0.5) for row in own]
         intervals(axis, own, places, **look(i))
-        axis.plot([], [], linestyle="none", label=f"minus {baseline}", **look(i))
+        axis.plot([], [], linestyle="none", label=textwrap.fill(f"minus {baseline}", 40), **look(i))
     axis.set_yticks(range(len(tasks)), tasks)
     axis.invert_yaxis()
     axis.set_xlabel("difference (points, score × 100): better →")

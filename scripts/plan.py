@@ -50,11 +50,10 @@ def main(argv: list[str]) -> None:
     downloads = args.plan["downloads"]
     sizes = [[name, at_least(sum, [size])] for name, size in downloads.items()]
     header = ["Part", "Jobs", "Minutes", "Memory (GB)", "Disk (MB)"]
-    missing = [["all", at_least(sum, downloads.values())]] if downloads else []
-    sections = [
-        Section("Plan of the run", [ABOUT], header, parts(args.plan["jobs"])),
-        Section("Downloads that are not there yet", [], ["Source", "MB"], [*sizes, *missing]),
-    ]
+    sections = [Section("Plan of the run", [ABOUT], header, parts(args.plan["jobs"]))]
+    if downloads:
+        sizes.append(["all", at_least(sum, downloads.values())])
+        sections.append(Section("Downloads that are not there yet", [], ["Source", "MB"], sizes))
     print(markdown_page(sections))
 
 
