@@ -1,6 +1,7 @@
 # Shared by the rules: the checked config, lists derived from it, and paths of scripts and sources. No rules.
 
 import json
+import math
 import os
 import re
 import shlex

@@ -80,7 +80,7 @@ rule evaluate_model:
     resources:
         gpu=0,
         mem_mb=memory(scoring_memory),
-        runtime=scoring_minutes,
+        runtime=runtime(scoring_minutes, 20, times=20),
     params:
         model=folder_of_input("model"),
         name="{model}",
@@ -118,7 +118,7 @@ use rule evaluate_model as evaluate_baseline with:
     resources:
         gpu=baseline_gpus,
         mem_mb=memory(baseline_memory),
-        runtime=baseline_minutes,
+        runtime=baseline_runtime,
     params:
         model=lambda wildcards, input: input.model,
         name="{baseline}",

@@ -8,9 +8,27 @@
 #        <results>/config.yaml               the merged config, and the provenance of the run
 #        <results>/plots/{stages,gains,tasks,size,speed,loss}.svg
 #        <results>/plots/similarities.svg    if a task is STS
-#        <results>/plots/clusters.svg        if the tokens of a model share vectors
+#        <results>/plots/clusters.svg        if the tokens of several models share vectors
+#        <results>/costs.{md,html}           time, memory and energy of each part
 #        <results>/ro-crate-metadata.json    each file's sha256, and the inputs of the run
+#        <results>/submission/               scores for mteb's leaderboard, of published models; made on request
 #        <results>/against/{other}.md        what changed since another run; made on request
+
+
+rule plan:
+    """Estimate what a whole run takes, and what it downloads; makes and downloads nothing."""
+    input:
+        script=script("plan"),
+        lib=library("plan"),
+    log:
+        "<logs>/plan.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        plan=lambda wildcards: plan_of_run(),
+    shell:
+        "python {input.script:q} --plan {params.plan:q} 2>&1 | tee {log:q}"
 
 
 rule compare_stages:
@@ -19,7 +37,7 @@ rule compare_stages:
         script=script("compare_stages"),
         lib=library("compare_stages"),
         results=family.result_files(),
-        resampled=[f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in family.scored()],
+        resampled=family.resampled_files(),
     output:
         "<results>/differences.csv",
     log:
@@ -52,6 +70,8 @@ rule measure_speed:
         "<results>/speed.json",
     log:
         "<logs>/measure_speed.log",
+    benchmark:
+        "<benchmarks>/measure_speed.tsv"
     priority: -1
     conda:
         "../envs/pipeline.yaml"
@@ -68,12 +88,12 @@ rule measure_speed:
 
 
 rule summarize:
-    """Gather all results in tables."""
+    """Gather all results."""
     input:
         script=script("summarize"),
         lib=library("summarize"),
         results=family.result_files(),
-        differences="<results>/differences.csv",
+        resampled=family.resampled_files(),
         speed="<results>/speed.json",
         tasks=[task_path(task) for task in TASKS],
         weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in family.stages()],
@@ -81,13 +101,6 @@ rule summarize:
     output:
         csv="<results>/summary.csv",
         json="<results>/summary.json",
-        markdown="<results>/summary.md",
-        html=report(
-            "<results>/summary.html",
-            caption="../report/summary.rst",
-            category="1. Scores",
-            labels={"shows": "scores of every model and stage"},
-        ),
     log:
         "<logs>/summarize.log",
     localrule: True
@@ -99,11 +112,9 @@ rule summarize:
     params:
         settings=as_json(family.summary_settings(SEEDS)),
     shell:
-        "python {input.script:q} --results {input.results:q} --differences {input.differences:q}"
+        "python {input.script:q} --results {input.results:q} --resampled {input.resampled:q}"
         " --speed {input.speed:q} --tasks {input.tasks:q} --weights {input.weights:q} --baselines {input.baselines:q}"
-        " --settings {params.settings:q}"
-        " --csv {output.csv:q} --json {output.json:q} --markdown {output.markdown:q} --html {output.html:q}"
-        " 2>&1 | tee {log:q}"
+        " --settings {params.settings:q} --csv {output.csv:q} --json {output.json:q} 2>&1 | tee {log:q}"
 
 
 rule write_run_config:
@@ -118,7 +129,7 @@ rule write_run_config:
         report(
             "<results>/config.yaml",
             caption="../report/config.rst",
-            category="3. Settings",
+            category="3. Settings and costs",
             labels={"shows": "the merged config and provenance"},
         ),
     log:
@@ -170,6 +181,65 @@ rule draw_plots:
         " --outputs {output:q} 2>&1 | tee {log:q}"
 
 
+rule write_summary:
+    """Write the summary as pages, in Markdown and in HTML with the plots."""
+    input:
+        script=script("write_summary"),
+        lib=library("write_summary"),
+        summary="<results>/summary.json",
+        differences="<results>/differences.csv",
+        speed="<results>/speed.json",
+        plots=rules.draw_plots.output,
+    output:
+        markdown="<results>/summary.md",
+        html=report(
+            "<results>/summary.html",
+            caption="../report/summary.rst",
+            category="1. Scores",
+            labels={"shows": "scores of every model and stage"},
+        ),
+    log:
+        "<logs>/write_summary.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
+        " --speed {input.speed:q} --plots {input.plots:q} --markdown {output.markdown:q} --html {output.html:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule list_costs:
+    """List the time, memory and energy of each part, when all jobs that are measured have ended."""
+    input:
+        script=script("list_costs"),
+        lib=library("list_costs"),
+        summary="<results>/summary.md",
+        releases=expand("<results>/release/{model}/README.md", model=MODELS),
+    output:
+        markdown="<results>/costs.md",
+        html=report(
+            "<results>/costs.html",
+            caption="../report/costs.rst",
+            category="3. Settings and costs",
+            labels={"shows": "time, memory and energy of each part"},
+        ),
+    log:
+        "<logs>/list_costs.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        # undeclared, so that a missing benchmark file reruns nothing
+        benchmarks=f"results/{config['run']}/benchmarks",
+    shell:
+        "python {input.script:q} --benchmarks {params.benchmarks:q} --markdown {output.markdown:q}"
+        " --html {output.html:q} 2>&1 | tee {log:q}"
+
+
 rule compare_runs:
     """Show what changed since another finished run, and whether the difference is statistically significant."""
     input:
@@ -195,6 +265,29 @@ rule compare_runs:
     shell:
         "python {input.script:q} --before {params.before:q} --after {params.after:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule prepare_submission:
+    """Gather the int8 models' scores on mteb's tasks, under their names on the hub, for mteb's submit_results."""
+    input:
+        script=script("prepare_submission"),
+        lib=library("prepare_submission"),
+        published="<results>/published.json",
+        scores=[f"<results>/mteb/results/{model}/int8/{task}.json" for model in MODELS for task in TASKS],
+        meta=[f"<results>/mteb/results/{model}/int8/model_meta.json" for model in MODELS],
+    output:
+        directory("<results>/submission"),
+    log:
+        "<logs>/prepare_submission.log",
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        results=lambda wildcards, input: str(Path(input.meta[0]).parents[2]),
+        tasks=family.mteb_tasks(),
+    shell:
+        "python {input.script:q} --published {input.published:q} --results {params.results:q} --tasks {params.tasks:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule write_run_crate:

@@ -2,13 +2,19 @@
 # file does not exist yet, Snakemake asks again later. Memory grows with each attempt. No rules.
 
 
+# MB of what is not downloaded yet, by its path; the rule `plan` asks for it
+EXPECTED = {}
+
+
 def megabytes(*paths):
     """The size of files, in MB."""
-    return sum(os.path.getsize(path) for path in paths) / 1e6
+    return sum(os.path.getsize(path) / 1e6 if path not in EXPECTED else EXPECTED[path] for path in paths)
 
 
 def weights(folder):
     """The size of a model's weights, in MB."""
+    if folder in EXPECTED:
+        return EXPECTED[folder]
     os.stat(folder)
     return weights_size(folder) / 1e6
 
@@ -18,9 +24,22 @@ def memory(needed):
     return lambda wildcards, input, attempt: attempt * round(needed(wildcards, input) if callable(needed) else needed)
 
 
+def runtime(minutes, least=10, times=4, most=math.inf):
+    """The resource ``runtime``, from expected minutes: much more, because other machines are slower or busy."""
+    return lambda wildcards, input: round(min(most, least + times * minutes(wildcards, input)))
+
+
+# expected minutes are those on two cores without bfloat16
+
+
 def sampling_memory(wildcards, input):
     """Hashes of the words of test texts, the sentences, and one process per thread."""
     return 2000 + 0.5 * megabytes(*input.tasks) + family.sentences / 1000
+
+
+def sampling_minutes(wildcards, input):
+    """By sentences; texts that are streamed from a hub take longer."""
+    return 5e-6 * family.sentences
 
 
 def embedding_memory(wildcards, input):
@@ -29,8 +48,8 @@ def embedding_memory(wildcards, input):
 
 
 def embedding_minutes(wildcards, input):
-    """Three times the time on two cores without bfloat16, by weights and sentences."""
-    return round(10 + 4e-6 * weights(input.teacher) * family.shard_size)
+    """By weights and sentences."""
+    return 1e-6 * weights(input.teacher) * family.shard_size
 
 
 def distillation_memory(wildcards, input):
@@ -41,7 +60,7 @@ def distillation_memory(wildcards, input):
 def distillation_minutes(wildcards, input):
     """By weights and tokens: about 30,000 of the teacher, and the added words."""
     added = family.vocabulary(wildcards.model)
-    return round(10 + 0.05 * weights(input.teacher) * (1 + (0 if added == "teacher" else added) / 30000))
+    return 0.0125 * weights(input.teacher) * (1 + (0 if added == "teacher" else added) / 30000)
 
 
 def training_memory(wildcards, input):
@@ -49,9 +68,9 @@ def training_memory(wildcards, input):
     return 2000 + family.sentences_of(wildcards.model) / 1000
 
 
-def training_minutes(wildcards):
-    """Three times the time on two cores, by sentences and epochs."""
-    return round(10 + 5e-6 * family.sentences_of(wildcards.model) * family.training(wildcards.model)["epochs"])
+def training_minutes(wildcards, input):
+    """By sentences and epochs."""
+    return 1.25e-6 * family.sentences_of(wildcards.model) * family.training(wildcards.model)["epochs"]
 
 
 def tokenlearn_memory(wildcards, input):
@@ -59,9 +78,9 @@ def tokenlearn_memory(wildcards, input):
     return 3000 + family.sentences_of(wildcards.model) / 100 + 6 * megabytes(*input.embeddings)
 
 
-def tokenlearn_minutes(wildcards):
-    """Three times the time on two cores, by sentences."""
-    return round(30 + 3e-4 * family.sentences_of(wildcards.model))
+def tokenlearn_minutes(wildcards, input):
+    """By sentences."""
+    return 7.5e-5 * family.sentences_of(wildcards.model)
 
 
 def scoring_memory(wildcards, input):
@@ -72,7 +91,7 @@ def scoring_memory(wildcards, input):
 
 def scoring_minutes(wildcards, input):
     """By the tasks' data."""
-    return round(20 + 0.03 * megabytes(*input.tasks))
+    return 0.0015 * megabytes(*input.tasks)
 
 
 def baseline_memory(wildcards, input):
@@ -81,10 +100,17 @@ def baseline_memory(wildcards, input):
 
 
 def baseline_minutes(wildcards, input):
-    """At most a day: scores are cached, so the next attempt continues."""
+    """Like a model, or by a transformer's weights and the tasks' data."""
     if is_static_model(input.model):
         return scoring_minutes(wildcards, input)
-    return min(24 * 60, round(60 + 0.01 * weights(input.model) * megabytes(*input.tasks)))
+    return 0.0025 * weights(input.model) * megabytes(*input.tasks)
+
+
+def baseline_runtime(wildcards, input):
+    """At most a day: scores are cached, so the next attempt continues."""
+    if is_static_model(input.model):
+        return runtime(scoring_minutes, 20, times=20)(wildcards, input)
+    return runtime(baseline_minutes, 60, most=24 * 60)(wildcards, input)
 
 
 def speed_memory(wildcards, input):

@@ -36,7 +36,7 @@ rule distill:
     resources:
         gpu=1,
         mem_mb=memory(distillation_memory),
-        runtime=distillation_minutes,
+        runtime=runtime(distillation_minutes),
     params:
         model=folder_of_output,
         dimensions=lambda wildcards: family.dimensions(wildcards.model),
@@ -70,7 +70,7 @@ rule train_tokenlearn:
     resources:
         gpu=1,
         mem_mb=memory(tokenlearn_memory),
-        runtime=tokenlearn_minutes,
+        runtime=runtime(tokenlearn_minutes, 30),
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
@@ -107,7 +107,7 @@ rule pretrain:
     resources:
         gpu=1,
         mem_mb=memory(training_memory),
-        runtime=training_minutes,
+        runtime=runtime(training_minutes),
     params:
         model=folder_of_output,
         student=folder_of_input("student"),
@@ -168,7 +168,7 @@ rule derive:
     resources:
         gpu=lambda wildcards: int(family.trains_clusters(wildcards.model)),
         mem_mb=memory(training_memory),
-        runtime=training_minutes,
+        runtime=runtime(training_minutes),
     params:
         model=folder_of_output,
         source=folder_of_input("model"),

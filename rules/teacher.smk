@@ -58,7 +58,7 @@ rule embed:
     resources:
         gpu=1,
         mem_mb=memory(embedding_memory),
-        runtime=embedding_minutes,
+        runtime=runtime(embedding_minutes),
     params:
         max_length=config["teacher"]["max_length"],
         pooling=config["teacher"]["pooling"],

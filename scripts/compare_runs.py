@@ -11,7 +11,7 @@ from lib.differences import difference
 from lib.job.command import InputError, run
 from lib.job.files import read_json, write_text
 from lib.page import Section, markdown_page
-from lib.summary_tables import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text
+from lib.summary_tables import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text, points
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -78,7 +78,7 @@ def differing(before: Path, after: Path) -> list[Section]:
         rows += [names | row for row in differences]
         for row in [row for row in differences if row["of"] in alike]:
             star = "" if row["significant"] == "no" else "*"
-            numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{row['difference']:+.2f}{star}"]
+            numbers = [cell(theirs[row["of"]]), cell(ours[row["of"]]), f"{points(row['difference'])}{star}"]
             tasks.append([", ".join(key), row["of"], *numbers, interval_text(row["low"], row["high"])])
     only = [
         f"Only in {folder.name}: {', '.join(' '.join(key) for key in mine if key not in others)}."

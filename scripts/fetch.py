@@ -8,8 +8,6 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -18,30 +16,15 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lib.hub import check_commit, list_files
+from lib.hub import check_commit, list_files, wanted
 from lib.job.command import InputError, first_line, run
 from lib.job.files import replacing, sha256, write_hashes
 from lib.job.progress import progress, say
+from lib.package_index import find_distribution
 from lib.plan.sources import Source, parse_source
 
 CHUNK = 1 << 20
 SHA256 = re.compile(r"[0-9a-f]{64}")  # the name of a large file in the hub client's cache
-NOT_WANTED_FROM_HUB = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.ot", "*.msgpack", "*.onnx", "onnx/*", "openvino/*"]
-
-
-def package_indexes() -> dict[str, list[str]]:
-    """The addresses under ``index-url``, ``extra-index-url`` and ``find-links`` in pip's settings and environment."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
-    )
-    addresses: dict[str, list[str]] = {"index-url": [], "extra-index-url": [], "find-links": []}
-    for section in ["global", ":env:"]:  # the environment overrides the settings
-        for line in listed.stdout.splitlines():
-            key, _, value = line.partition("=")
-            name = key.removeprefix(f"{section}.")
-            if name != key and name in addresses:
-                addresses[name] = value.strip("'\"").split()
-    return addresses
 
 
 def download_distribution(source: Source, folder: Path) -> Path:
@@ -50,22 +33,8 @@ def download_distribution(source: Source, folder: Path) -> Path:
     Raises:
         InputError: the index has no such file, or the downloaded file has another sha256.
     """
-    from unearth import PackageFinder
-
-    indexes = package_indexes()
-    finder = PackageFinder(
-        index_urls=indexes["index-url"], ignore_compatibility=True
-    )  # the public index if none is set
-    for url in indexes["extra-index-url"]:
-        finder.add_index_url(url)
-    for url in indexes["find-links"]:
-        finder.add_find_links(url)
-    name = source.name.partition("==")[0]
     try:
-        links = [package.link for package in finder.find_all_packages(name, allow_yanked=True)]
-        link = next((link for link in links if source.pin in (link.hash_option or {}).get("sha256", [])), None)
-        if link is None:
-            raise InputError(f"package {source.name}: the index has no file with sha256 {source.pin}")
+        finder, link = find_distribution(source)
         target = folder / link.filename
         with finder.session.get_stream(link.url_without_fragment) as response, target.open("wb") as file:
             response.raise_for_status()
@@ -141,12 +110,9 @@ def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
         InputError: the download failed, the path is not in the repository, or a file has another commit or sha256.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import filter_repo_objects
 
     repository: dict = {"repo_id": source.name, "repo_type": repo_type, "revision": source.pin}
-    wanted = [source.path, f"{source.path}/*"] if source.path else None
-    listed = list_files(source.name, repo_type, source.pin)
-    names = sorted(filter_repo_objects(listed, allow_patterns=wanted, ignore_patterns=NOT_WANTED_FROM_HUB))
+    names = wanted(list_files(source.name, repo_type, source.pin), source.path)
     if not names:
         raise InputError(f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, found none")
     try:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 CRATE = "ro-crate-metadata.json"
 # written during a run, or after it on request
-NOT_DESCRIBED = {"logs", "benchmarks", "kept", "cache", "against"}
-NOT_DESCRIBED |= {CRATE, "report.html", "published.json", "unfinished.md"}
+NOT_DESCRIBED = {"logs", "benchmarks", "kept", "cache", "against", "submission"}
+NOT_DESCRIBED |= {CRATE, "report.html", "report.zip", "published.json", "unfinished.md"}
 
 
 def described_files(folder: Path) -> list[Path]:

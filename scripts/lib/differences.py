@@ -37,8 +37,8 @@ def difference(
 
     Returns:
         Rows of ``of`` (a task, a category or ``Avg``), ``difference``, ``low``, ``high``, ``low_over_tasks``,
-        ``high_over_tasks`` (None for a task, and if there are too few tasks), ``significant``: «items and tasks» if
-        both intervals exclude zero, «items» if only the one over items does, else «no».
+        ``high_over_tasks`` (None for a task, and if there are too few tasks), ``significant``: «over items and
+        tasks» if both intervals exclude zero, «over items» if only the one over items does, else «no».
     """
     random = np.random.default_rng(seed)
     rows, means = [], []
@@ -59,6 +59,18 @@ def difference(
     return [*rows, row("Avg", float(np.mean(value)), np.mean(items, axis=0), over_tasks)]
 
 
+def score_intervals(
+    scores: dict[str, float], resampled: polars.DataFrame, categories: dict[str, str], seed: int
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval, over items, of a model's score on each task, in each category, and on average; all × 100.
+
+    It is that of the difference from a model that scores zero; see ``difference``.
+    """
+    zeros = dict.fromkeys(scores, 0.0)
+    rows = difference(scores, zeros, resampled, polars.DataFrame([zeros] * len(resampled)), categories, seed)
+    return {row["of"]: (row["low"], row["high"]) for row in rows}
+
+
 def read_differences(path: Path) -> list[dict]:
     """The rows that ``compare_stages.py`` wrote."""
     types = dict.fromkeys(NUMBERS, polars.Float64)
@@ -72,9 +84,9 @@ def row(of: str, value: float, items: np.ndarray, tasks: np.ndarray | None = Non
     if low <= 0 <= high:
         significant = "no"
     elif not wide or wide[0] <= 0 <= wide[1]:
-        significant = "items"
+        significant = "over items"
     else:
-        significant = "items and tasks"
+        significant = "over items and tasks"
     return {
         "of": of,
         "difference": float(value),

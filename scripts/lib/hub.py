@@ -5,12 +5,14 @@ Endpoint, cache and token come from the environment (``HF_ENDPOINT``, ``HF_HOME`
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from lib.job.command import InputError, first_line
 from lib.job.files import read_json, write_json
 
 UNCHECKED = "HUB_COMMITS_UNCHECKED"
+NOT_WANTED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.ot", "*.msgpack", "*.onnx", "onnx/*", "openvino/*"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -66,3 +68,11 @@ def list_files(repository: str, repo_type: str, pin: str) -> list[str]:
     if about.sha == pin:
         write_json(cached, names)
     return names
+
+
+def wanted(names: Iterable[str], path: str) -> list[str]:
+    """Those of a repository's files that are downloaded: under a path if one is given, and weights as safetensors."""
+    from huggingface_hub.utils import filter_repo_objects
+
+    allowed = [path, f"{path}/*"] if path else None
+    return sorted(filter_repo_objects(names, allow_patterns=allowed, ignore_patterns=NOT_WANTED))

@@ -13,6 +13,18 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 MARKDOWN = str.maketrans({character: f"&#{ord(character)};" for character in "\\`|[~#"})
 
 
+class Noted(str):
+    """A cell with a note, which HTML shows when the cell is pointed at or tapped; Markdown leaves it out."""
+
+    note: str
+
+    def __new__(cls, text: str, note: str) -> "Noted":
+        """The text of a cell and its note."""
+        cell = super().__new__(cls, text)
+        cell.note = note
+        return cell
+
+
 class Section(NamedTuple):
     """A part of a page: paragraphs (empty ones are left out) and a table, with numbers from the third column on."""
 
@@ -51,6 +63,7 @@ def render(template: str, **values: object) -> str:
     )
     if template.endswith(".html.jinja"):
         environment.autoescape = True
+        environment.globals |= {"zip": lambda *columns: zip(*columns, strict=True)}
     else:
         environment.finalize = in_markdown
     return environment.get_template(template).render(values)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from lib.differences import LEAST_TASKS
+from lib.page import Noted
 from lib.plan.tasks import CATEGORIES
 from lib.results import fastest
 
@@ -15,20 +16,38 @@ DIFFERENCES = (
     "Differences in points (score × 100); a positive one means that the first model is better than the second. A "
     "star marks a statistically significant difference: the 95 % interval of a paired bootstrap over the items of "
     "these tasks (for classification, over mteb's ten training samples) excludes zero. The column Significant is about "
-    "the difference of Avg: «items» if it is significant over the items of these tasks, «items and tasks» if it also "
-    "is when the tasks of each category are resampled, as if others had been chosen, else «no». There is no interval "
-    f"over tasks if a category has fewer than {LEAST_TASKS} tasks, too few to represent other tasks of its kind."
+    "the difference of Avg: «over items» if it is significant over the items of these tasks, «over items and tasks» if "
+    "it also is when the tasks of each category are resampled, as if others had been chosen, else «no». There is no "
+    f"interval over tasks if a category has fewer than {LEAST_TASKS} tasks, too few to represent others of its kind."
 )
 
 
 def cell(value: float | None, digits: int = 2) -> str:
-    """A number as the table shows it; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    """A number as the table shows it, never as -0; a dash where there is none."""
+    return "–" if value is None else f"{value:z.{digits}f}"
+
+
+def points(value: float) -> str:
+    """A difference as the table shows it, with its sign; one that rounds to zero is +0.00."""
+    return f"{value:+z.2f}"
 
 
 def interval_text(low: float | None, high: float | None) -> str:
     """An interval as the table shows it; a dash where there is none."""
-    return "–" if low is None else f"{low:+.2f} to {high:+.2f}"
+    return "–" if low is None or high is None else f"{points(low)} to {points(high)}"
+
+
+def headings(tasks: dict[str, int]) -> list[str]:
+    """The heading of each category, with the number of its tasks."""
+    return [f"{c} ({tasks[c]} task{'s' if tasks[c] > 1 else ''})" if tasks.get(c) else c for c in CATEGORIES]
+
+
+def difference_text(row: dict) -> Noted:
+    """A difference of means, with a star if it is significant, and its intervals as a note."""
+    note = f"95 % interval {interval_text(row['low'], row['high'])}"
+    if row["low_over_tasks"] is not None:
+        note += f", over tasks {interval_text(row['low_over_tasks'], row['high_over_tasks'])}"
+    return Noted(f"{points(row['difference'])}{'' if row['significant'] == 'no' else '*'}", note)
 
 
 def difference_lines(rows: list[dict]) -> list[list[str]]:
@@ -39,9 +58,7 @@ def difference_lines(rows: list[dict]) -> list[list[str]]:
         pairs.setdefault(names, {})[row["of"]] = row
     lines = []
     for names, pair in pairs.items():
-        shown = {
-            key: f"{row['difference']:+.2f}{'' if row['significant'] == 'no' else '*'}" for key, row in pair.items()
-        }
+        shown = {key: difference_text(row) for key, row in pair.items()}
         avg = pair["Avg"]
         interval, over_tasks = (interval_text(avg[f"low{over}"], avg[f"high{over}"]) for over in ("", "_over_tasks"))
         means = [shown.get(category, "–") for category in CATEGORIES]

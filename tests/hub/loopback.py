@@ -93,7 +93,8 @@ class Handler(BaseHTTPRequestHandler):
         """What the hub's API says of a repository, a folder in it, or some of its paths."""
         if verb in (None, "revision"):
             sha = self.server.other_commit or revision or COMMIT
-            files = [{"rfilename": p.relative_to(folder).as_posix()} for p in sorted(folder.rglob("*")) if p.is_file()]
+            paths = [p for p in sorted(folder.rglob("*")) if p.is_file()]
+            files = [{"rfilename": p.relative_to(folder).as_posix(), "size": p.stat().st_size} for p in paths]
             return {"id": name, "modelId": name, "sha": sha, "private": False, "tags": [], "siblings": files}
         if verb == "tree":
             found = (folder / path).rglob("*") if "recursive=true" in query.lower() else (folder / path).glob("*")

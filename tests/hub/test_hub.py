@@ -54,6 +54,12 @@ def hub_config(tmp_path_factory):
 
 def test_sources_of_a_hub_that_breaks_downloads_come_whole_and_serve_offline_afterwards(root, hub_config, tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
+    with serving(root, tmp_path / "asked") as (_, hub):
+        plan = snakemake(checkout, "plan", config=hub_config, hub=hub).stdout
+    weights = (root / "models" / "made" / "teacher" / "model.safetensors").stat().st_size / 1e6
+    (megabytes,) = re.findall(r"^\| teacher-\w+ \| ([\d.]+) \|$", plan, re.MULTILINE)
+    assert weights <= float(megabytes) + 0.05
+    assert "| STSBenchmark | 0.1 |" in plan and not (checkout / "results" / "sources").exists()
     with serving(root, tmp_path / "cache", breaks=True) as (server, hub):
         done = snakemake(checkout, "downloads", "corpus", config=hub_config, hub=hub)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]

@@ -25,10 +25,10 @@ def differences(gains, noise, categories=None):
 @pytest.mark.parametrize(
     ("gains", "noise", "significant"),
     [
-        ([1.0, 1.2, 0.8, 1.0], 0.1, "items and tasks"),  # on every task
-        ([6.0, -1.0, -1.0, -1.0], 0.1, "items"),  # by one task alone
+        ([1.0, 1.2, 0.8, 1.0], 0.1, "over items and tasks"),  # on every task
+        ([6.0, -1.0, -1.0, -1.0], 0.1, "over items"),  # by one task alone
         ([1.0, 1.2, 0.8, 1.0], 5.0, "no"),  # the items scatter more
-        ([-1.0, -1.2, -0.8, -1.0], 0.1, "items and tasks"),
+        ([-1.0, -1.2, -0.8, -1.0], 0.1, "over items and tasks"),
     ],
 )
 def test_what_is_significant_is_beyond_the_scatter_of_items_and_of_tasks(gains, noise, significant):
@@ -44,7 +44,7 @@ def test_the_interval_is_that_of_independent_noise():
     assert (row["low"], row["high"]) == pytest.approx((1 - half, 1 + half), abs=0.3)
 
 
-@pytest.mark.parametrize(("noise", "significant"), [(0.1, "items"), (5.0, "no")])
+@pytest.mark.parametrize(("noise", "significant"), [(0.1, "over items"), (5.0, "no")])
 @pytest.mark.parametrize("few", ["CD", "D"])
 def test_too_few_tasks_of_a_category_say_nothing_of_others_of_their_kind(few, noise, significant):
     rows = differences([1.0] * 4, noise, dict.fromkeys(TASKS, "STS") | dict.fromkeys(few, "Classification"))
@@ -55,4 +55,4 @@ def test_too_few_tasks_of_a_category_say_nothing_of_others_of_their_kind(few, no
 
 def test_three_tasks_of_a_category_say_something_of_others():
     rows = differences([1.0] * 4, 0.1, dict.fromkeys("ABC", "STS") | {"D": "Classification"})
-    assert rows["STS"]["significant"] == "items and tasks"
+    assert rows["STS"]["significant"] == "over items and tasks"

@@ -140,11 +140,19 @@ def test_the_quickstart_downloads_packages_and_the_family_each_source_once():
     assert {source["repo_type"] for source in downloads.values()} == {"model"}
 
 
+def test_shared_vectors_are_plotted_where_two_models_make_a_curve():
+    shared = {f"m{count}": {"from": "b", "clusters": count} for count in (50, 90)}
+    whole = {"b": {"dimensions": 16, "sentences": 200}}
+    assert "clusters" in small_family(**whole, **shared).plots()
+    assert "clusters" not in small_family(**whole, m50=shared["m50"]).plots()
+
+
 def test_similarities_are_plotted_of_the_best_known_sts_task_where_there_is_one():
     family = small_family()
     assert family.sts_task() == "STS12" and "similarities" in family.plots() and "clusters" not in family.plots()
     family.tasks[:] = ["STS12", "STSBenchmark-dev", "STSBenchmark", "Banking77Classification"]
     assert family.sts_task() == "STSBenchmark"
+    assert family.mteb_tasks() == ["STS12", "STSBenchmark", "Banking77Classification"]
     family.tasks[:] = ["Banking77Classification"]
     assert family.sts_task() is None and "similarities" not in family.plots()
 

@@ -14,7 +14,9 @@ import pytest
 import fetch
 from lib.job.command import InputError
 from lib.job.files import HASHES, check_hashes, sha256
+from lib.package_index import package_indexes
 from lib.plan.sources import parse_source
+from lib.sizes import download_size, task_size
 
 FILES = {"tiny/data/a.txt": b"one", "tiny/data/sub/b.txt": b"two", "tiny/database/c.txt": b"three"}
 
@@ -157,11 +159,17 @@ def test_the_index_is_the_one_that_pip_is_set_up_to_use(monkeypatch, tmp_path):
     settings = "[global]\nindex-url = https://two.example/simple\nextra-index-url = https://three.example https://four.example\n"
     (tmp_path / "pip.conf").write_text(settings)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    found = fetch.package_indexes()
+    found = package_indexes()
     assert found["index-url"] == ["https://two.example/simple"]
     assert found["extra-index-url"] == ["https://three.example", "https://four.example"]
     monkeypatch.setenv("PIP_INDEX_URL", "https://one.example/simple")
-    assert fetch.package_indexes()["index-url"] == ["https://one.example/simple"]
+    assert package_indexes()["index-url"] == ["https://one.example/simple"]
+
+
+def test_the_size_of_a_distribution_is_known_before_its_download(index):
+    digest = index({WHEEL: wheel(FILES)})
+    assert download_size(f"package:tiny==1.0/tiny@{digest}", "dataset") == len(wheel(FILES)) / 1e6
+    assert download_size(f"package:tiny==1.0/tiny@{'0' * 64}", "dataset") is None
 
 
 def test_download_and_unpack_are_whole_files(tmp_path, index):
@@ -170,3 +178,10 @@ def test_download_and_unpack_are_whole_files(tmp_path, index):
     assert sha256(archive) == digest
     assert fetch.unpack(archive, "tiny", tmp_path / "target") == 3
     assert (tmp_path / "target" / "database" / "c.txt").read_bytes() == b"three"
+
+
+def test_the_size_of_a_task_is_that_of_its_english_texts_and_unknown_of_others():
+    train_and_test, test = task_size("AmazonPolarityClassification"), task_size("STS12")
+    assert 1000 < train_and_test < 2000 and 0.1 < test < 1
+    assert task_size("MassiveIntentClassification") < 1  # of fifty languages one
+    assert task_size("NoSuchTask") is None

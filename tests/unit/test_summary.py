@@ -1,9 +1,12 @@
 """The summary, the plots and the release, written from results."""
 
 import csv
+import html
 import json
 import re
 import shutil
+import subprocess
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,11 +27,12 @@ import export_onnx
 import quantize
 import release_model
 import summarize
+import write_summary
 from derive import cluster
 from lib.job.command import InputError
 from lib.results import fastest
 from lib.static_model import load_static_model, save_static_model
-from lib.summary_tables import speed_lines, speed_text
+from lib.summary_tables import cell, interval_text, points, speed_lines, speed_text
 
 RATES = {"m/int8": {"short": 31234.5, "long": 1500.0}, "other/baseline": {"short": 210.4, "long": 20.0}}
 SPEED = {
@@ -47,6 +51,7 @@ SPEED = {
     ],
 }
 TOKENIZER_FILES = ["special_tokens_map.json", "tokenizer_config.json", "vocab.txt"]
+SVG = "{http://www.w3.org/2000/svg}"
 PLOTS = ["stages", "gains", "tasks", "size", "speed", "clusters", "loss"]
 SCORES = {
     ("m", "distilled"): {"SickA": 0.5, "SickB": 0.7, "Topics": 0.4, "Pairs": 0.9},
@@ -120,13 +125,19 @@ def run_folder(tmp_path):
     for task in TYPES:
         tasks.append(tmp_path / "tasks" / f"{task}.arrow")
         write_task(tasks[-1], train={"text": ["a"]}, test={"text": ["a", "b", "c"]})
-    command += ["--tasks", *tasks, "--differences", write_differences(tmp_path)]
+    command += ["--tasks", *tasks]
+    differences = write_differences(tmp_path)
+    command += ["--resampled", *sorted((tmp_path / "mteb" / "resampled").rglob("*.parquet"))]
     (tmp_path / "speed.json").write_text(json.dumps(SPEED))
     command += ["--settings", json.dumps(SETTINGS), "--speed", tmp_path / "speed.json"]
     (tmp_path / "config.yaml").write_text("run: synthetic\ntraining: {epochs: 3}\n")
-    for kind in ["csv", "json", "markdown", "html"]:
-        command += [f"--{kind}", tmp_path / f"summary.{kind}"]
+    command += ["--csv", tmp_path / "summary.csv", "--json", tmp_path / "summary.json"]
     summarize.main([str(part) for part in command])
+    (tmp_path / "plot.svg").write_text('<?xml version="1.0"?>\n<svg><text>A plot</text></svg>')
+    command = ["--summary", tmp_path / "summary.json", "--differences", differences, "--speed", tmp_path / "speed.json"]
+    command += ["--plots", tmp_path / "plot.svg"]
+    command += ["--markdown", tmp_path / "summary.markdown", "--html", tmp_path / "summary.html"]
+    write_summary.main([str(part) for part in command])
     return tmp_path
 
 
@@ -150,10 +161,15 @@ def test_every_number_is_a_result(run_folder):
 
 def test_markdown_shows_scores_sizes_and_the_reference(run_folder):
     text = (run_folder / "summary.markdown").read_text(encoding="utf-8")
-    assert text.index("| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |") < text.index("| distilled |")
-    assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |" in text
-    assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |" in text
-    assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 | 210 (1) |" in text
+    final, stages = text.partition("\n## ")[::2]
+    assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |" in final and "| distilled |" not in final
+    assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |\n" in stages
+    assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |\n" in stages
+    ours = "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 | 210 (1) |\n"
+    assert re.search(re.escape(ours) + r"\| other \| .*MTEB's results \| – \| – \| – \| 31.00 \| – \| – \|", final)
+    (header,) = (line for line in final.splitlines() if line.startswith("| Model"))
+    assert re.findall(r"\((\d+) tasks?\)", header) == ["2", "1", "1"]
+    assert "| SickA | STS | 3 | 50.00 | 60.00 | 10.00 |" in text
     assert "| other | Avg | MTEB's results | 31.00 | 30.00 | -1.00 |" in text
     assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | another | 61.50 | 66.67 | +5.17 |" in text
@@ -185,7 +201,7 @@ def test_a_model_that_was_not_measured_is_shown_with_the_reason_and_the_others_a
     assert other == ["other", "baseline", "not measured: it broke", *["–"] * 8]
     assert speed_lines(failed, ["other/baseline"]) == [other]
     means = [{"model": "other", "stage": "baseline", "Avg": 30.0}]
-    (line,) = summarize.final_lines(means, {}, fastest(failed["rows"]), {"seeds": {}})
+    (line,) = write_summary.final_lines(means, {}, {}, fastest(failed["rows"]), {"seeds": {}, "reference": {}})
     assert line[-1] == "not measured"
     nothing = SPEED | {"rows": [], "loading": {}, "failed": dict.fromkeys(RATES, "it broke")}
     assert [line[2] for line in speed_lines(nothing)] == ["not measured: it broke"] * 2
@@ -205,7 +221,9 @@ def test_a_difference_that_scatters_alike_is_significant_and_one_that_does_not_i
     text = (run_folder / "summary.markdown").read_text(encoding="utf-8")
     # +10, +10 and -10
     means = r"\+10\.00\* \| \+10\.00\* \| -10\.00\*"
-    assert re.search(rf"\| m, int8 \| m, distilled \| \+3\.33\* \| \+\S+ to \+\S+ \| – \| items \| {means} \|", text)
+    assert re.search(
+        rf"\| m, int8 \| m, distilled \| \+3\.33\* \| \+\S+ to \+\S+ \| – \| over items \| {means} \|", text
+    )
     means = r"\+50\.00 \| \+0\.00 \| \+60\.00"
     assert re.search(rf"\| m, int8 \| other, baseline \| \+36\.67 \| .* \| no \| {means} \|", text)
     with (run_folder / "differences.csv").open() as file:
@@ -251,7 +269,7 @@ def test_a_stage_of_several_seeds_is_one_line_with_its_deviation_and_a_shared_on
     trained = [{"model": f"m-seed{i}", "stage": "pretrained", "STS": 70 + i, "Avg": 70 + i} for i in range(3)]
     means = [{"model": "m-seed0", "stage": "distilled", "STS": 60.0, "Avg": 60.0}, *trained]
     seeds = {"m": [f"m-seed{i}" for i in range(3)]}
-    assert list(summarize.over_seeds(means, seeds)) == [
+    assert list(write_summary.over_seeds(means, seeds, {})) == [
         ("m", ["60.00", "–", "–", "60.00"], "distilled", "m-seed0/distilled"),
         ("m, 3 seeds", ["71.00 ± 1.00", "–", "–", "71.00 ± 1.00"], "pretrained", "m-seed0/pretrained"),
     ]
@@ -259,21 +277,62 @@ def test_a_stage_of_several_seeds_is_one_line_with_its_deviation_and_a_shared_on
 
 def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
     means = [{"model": f"m-seed{i}", "stage": "int8", "STS": 70.0 + i, "Avg": 60.0 + 2 * i} for i in (1, 2, 3)]
-    seeds = {"seeds": {"m": [row["model"] for row in means]}}
+    settings = {"seeds": {"m": [row["model"] for row in means]}, "reference": {"m": {"its card": {"Avg": 65.0}}}}
     speeds = {"m-seed1/int8": {"texts_per_second": 1234.5, "threads": 8}}
-    lines = summarize.final_lines(means, {"m-seed1/int8": 2.0}, speeds, seeds)
-    expected = ["m, 3 seeds", "int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
-    assert lines == [expected]
+    own, published = write_summary.final_lines(means, {}, {"m-seed1/int8": 2.0}, speeds, settings)
+    assert own == ["m, 3 seeds", "int8", "72.00 ± 1.00", "–", "–", "64.00 ± 2.00", "2.0", "1,234 (8)"]
+    assert "its card" in published[1] and published[2:] == ["–", "–", "–", "65.00", "–", "–"]
+
+
+def test_no_number_is_a_negative_zero():
+    assert (cell(-0.001), points(-0.001), interval_text(-0.004, 0.001)) == ("0.00", "+0.00", "+0.00 to +0.00")
+    assert (cell(-1.0), points(-1.0)) == ("-1.00", "-1.00")
 
 
 def test_texts_of_the_config_stay_texts_in_the_summary(run_folder):
     assert "About &lt;this&gt; run." in (run_folder / "summary.markdown").read_text(encoding="utf-8")
 
 
-def test_html_is_escaped_and_has_the_same_cells(run_folder):
+def test_html_is_escaped_and_has_the_cells_of_markdown_and_intervals_as_notes(run_folder):
     text = (run_folder / "summary.html").read_text(encoding="utf-8")
-    assert "About &lt;this&gt; run." in text
-    assert "<td>66.67</td>" in text
+    assert "About &lt;this&gt; run." in text and "<svg><text>A plot</text></svg>" in text and "<?xml" not in text
+    rows = [re.findall("<td[^>]*>([^<]*)(?:<span[^>]*>(.*?)</span>)?</td>", row) for row in text.split("<tr>")]
+    shown = ["| " + " | ".join(cell for cell, _ in row) + " |" for row in rows if row]
+    lines = (run_folder / "summary.markdown").read_text(encoding="utf-8").splitlines()
+    headers = [before for before, line in pairwise(lines) if line.startswith("|---")]
+    cells = [line for line in lines if line.startswith("| ") and line not in headers]
+    assert [html.unescape(line) for line in shown] == cells
+    (interval,) = {note for row in rows for cell, note in row if cell == "66.67" and note}
+    low, high = map(float, re.findall(r"\d+\.\d\d", interval))
+    assert 60 < low < 66.67 < high < 70
+
+
+PROBE = """
+<iframe id=frame style="width: {width}px; height: 900px" srcdoc="{page}"></iframe>
+<script>
+frame.onload = () => {{
+  const page = frame.contentDocument, seen = [page.documentElement.scrollWidth <= {width}];
+  for (let click = 0; click < 2; click++) {{
+    page.querySelectorAll("th")[{column}].firstChild.click();
+    seen.push([...page.querySelector("tbody").rows].map(row => row.cells[{column}].firstChild.data));
+  }}
+  document.title = JSON.stringify(seen);
+}};
+</script>
+"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_the_page_within_its_width_and_sorts_the_table(run_folder, tmp_path, width):
+    page = html.escape((run_folder / "summary.html").read_text(encoding="utf-8"))
+    (tmp_path / "probe.html").write_text(PROBE.format(width=width, page=page, column=6))
+    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1600,1000"]
+    browser += ["--virtual-time-budget=3000", "--dump-dom", (tmp_path / "probe.html").as_uri()]
+    dom = subprocess.run(browser, capture_output=True, encoding="utf-8", check=True).stdout
+    largest_first = ["90.0", "7.5", "–", "–", "–"]
+    smallest_first = ["7.5", "90.0", "–", "–", "–"]
+    assert json.loads(html.unescape(re.search("<title>(.*?)</title>", dom)[1])) == [True, largest_first, smallest_first]
 
 
 def test_a_result_under_another_name_is_refused(tmp_path):
@@ -316,10 +375,10 @@ def test_a_score_that_is_no_number_is_refused(tmp_path):
 
 
 def drawn(path):
-    """The texts of an SVG, in the order in which they are drawn."""
-    svg = path.read_bytes()
-    assert ElementTree.fromstring(svg).tag.endswith("svg")
-    return re.findall(r"<!-- (.*?) -->", svg.decode())
+    """The texts of an SVG, in the order in which they are drawn, its title first."""
+    svg = ElementTree.fromstring(path.read_bytes())
+    assert svg.tag == f"{SVG}svg" and svg[0].tag == f"{SVG}title"
+    return [element.text for element in [svg[0], *svg.iter(f"{SVG}text")]]
 
 
 def draw(summary, trainings, folder, plots=PLOTS):
@@ -331,24 +390,29 @@ def draw(summary, trainings, folder, plots=PLOTS):
 
 def write_family(folder):
     """Write the summary of a family of four, as of the untouched config, with synthetic numbers; and a training."""
-    stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["derived", "int8"]}
+    stages = {"a": ["distilled", "pretrained", "int8"], "micro": ["derived", "int8"], "nano": ["derived", "int8"]}
     stages |= {model: ["distilled", "pretrained", "born-again-1", "int8"] for model in "bc"}
-    pairs = [(model, stage) for model in "abc" for stage in stages[model]] + [("micro", "int8"), ("peer", "baseline")]
+    pairs = [(model, stage) for model in "abc" for stage in stages[model]] + [("micro", "int8"), ("nano", "int8")]
+    pairs += [("peer", "baseline")]
     averages = [
         {"model": m, "stage": s, "STS": 70.0 + i, "Classification": 60.0 + i, "Avg": 65.0 + i}
         for i, (m, s) in enumerate(pairs)
     ]
     sizes = {f"{m}/{s}": 10 ** (5 + i % 4) for i, (m, s) in enumerate(pairs)}
     settings = {"baselines": ["peer"], "released": dict.fromkeys(stages, "pretrained")}
-    settings["clusters"] = {"micro": {"from": "a", "clusters": 2000, "dimensions": 128}}
+    settings["clusters"] = {
+        name: {"from": "a", "clusters": clusters, "dimensions": dimensions}
+        for name, clusters, dimensions in [("micro", 2000, 128), ("nano", 500, 128), ("b", 500, 64)]
+    }
     settings["reference"] = {"a": {"its card": {"Avg": 66.0, "Size (MB)": 7.5}, "another": {"Avg": 60.0}}}
     settings["reference"]["a $x_$"] = {"<b> & $\\frac$": {"Avg": 60.0, "Size (MB)": 1.0}}
     path = folder / "summary.json"
     path.write_text(json.dumps({"averages": averages, "sizes": sizes, "speeds": sizes, "settings": settings}))
     rows = ["model,stage,against_model,against_stage,of,difference,low,high,low_over_tasks,high_over_tasks,significant"]
+    rows += [f"a,pretrained,a,distilled,{of},9,8,10,,,over items" for of in ["STS", "Avg"]]
     for against in ["a,pretrained", "peer,baseline"]:
-        rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,items"]
-        rows += [f"a,int8,{against},Avg,2,1,3,1,3,items and tasks"]
+        rows += [f"a,int8,{against},STS12,1,-1,3,,,no", f"a,int8,{against},STS,2,1,3,-1,5,over items"]
+        rows += [f"a,int8,{against},Avg,-0.001,-1,1,,,no"]
     (folder / "differences.csv").write_text("\n".join(rows))
     training = folder / "a" / "pretrained"
     training.mkdir(parents=True)
@@ -390,19 +454,23 @@ def test_stages_stand_in_their_order_where_the_first_model_lacks_one(plots):
 def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(plots):
     texts = drawn(plots / "size.svg")
     assert "a, its card" in texts and "a, another" not in texts
-    assert "a $x_$, &lt;b&gt; &amp; $\\frac$" in texts
-    assert {"a, int8", "b, int8", "c, int8", "micro, int8", "peer", "0.1", "1", "100"} <= set(texts)
+    assert "a $x_$, <b> & $\\frac$" in texts
+    assert {"a, int8", "b, int8", "c, int8", "micro, int8", "nano, int8", "peer", "0.1", "1", "100"} <= set(texts)
     assert not [text for text in texts if "10^" in text or "times" in text or "pretrained" in text]
 
 
 def test_gains_are_of_means_and_differences_to_baselines_of_tasks(plots):
     gains, tasks = (drawn(plots / f"{name}.svg") for name in ["gains", "tasks"])
-    assert {"a: int8 − pretrained", "STS", "Avg"} <= set(gains) and not {"STS12", "peer"} & set(gains)
-    assert {"STS12", "peer"} <= set(tasks) and "Avg" not in tasks
+    assert {"STS", "Avg", "+9.00", "+0.00"} <= set(gains) and not {"STS12", "peer"} & set(gains)
+    rows = [text for text in gains if text.startswith("a: ")]
+    assert rows == ["a: pretrained − distilled", "a: int8 − pretrained"]
+    assert {"STS12", "minus peer"} <= set(tasks) and "Avg" not in tasks
 
 
 def test_shared_vectors_are_a_curve_beside_the_model_that_they_come_from(plots):
-    assert {"2,000", "from a, 128 dimensions", "a, one vector per token"} <= set(drawn(plots / "clusters.svg"))
+    texts = drawn(plots / "clusters.svg")
+    assert {"500", "2,000", "from a, 128 dimensions", "a, one vector per token"} <= set(texts)
+    assert "from a, 64 dimensions" not in texts  # of one point
 
 
 def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
@@ -416,7 +484,7 @@ def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     first, second = (load_static_model(stage).encode(pairs[side]) for side in ("sentence1", "sentence2"))
     expected = 100 * spearmanr((first * second).sum(axis=1), [2, 0, 5]).statistic
-    assert {"m/distilled", f"Spearman {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
+    assert {"m/distilled", f"score {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
 
 
 def test_losses_are_shown_over_whole_epochs(plots):

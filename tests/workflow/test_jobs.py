@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from workflow import REPOSITORY, changed, copy_checkout, planned, snakemake, tiny_config
+from workflow import REPOSITORY, RUN, changed, copy_checkout, planned, snakemake, tiny_config
 
 
 def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
@@ -23,6 +23,7 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
         "evaluate_model": stages,
         "evaluate_baseline": 3,
         "summarize": 1,
+        "write_summary": 1,
         "release_model": 5,
     }
     assert {rule: jobs[rule] for rule in expected} == expected
@@ -58,7 +59,7 @@ def test_a_rule_depends_on_the_modules_that_its_script_imports(tmp_path):
     text = done.stdout + done.stderr
     derive, speed, summary, release = (
         set(re.search(rf"rule {name}:\n    input: (.*)", text)[1].split(", "))
-        for name in ("derive", "measure_speed", "summarize", "release_model")
+        for name in ("derive", "measure_speed", "write_summary", "release_model")
     )
     assert {"scripts/derive.py", "scripts/lib/training.py", "scripts/lib/losses.py"} <= derive
     assert {"scripts/measure_speed.py", "scripts/lib/embedder.py"} <= speed
@@ -72,6 +73,26 @@ def test_downloads_need_no_other_job(tmp_path):
     assert planned(snakemake(checkout, "-n", "downloads")) == {"fetch_task": 25, "fetch": 3, "downloads": 1}
     quickstart = snakemake(checkout, "-n", "downloads", "--workflow-profile", "profiles/quickstart")
     assert planned(quickstart) == {"fetch": 7, "downloads": 1}
+
+
+def test_a_plan_has_each_long_job_and_grows_with_the_sentences(tmp_path, teacher_folder):
+    checkout, config = copy_checkout(tmp_path / "checkout"), tiny_config(tmp_path / "data", teacher_folder)
+    unfinished = checkout / "results" / RUN / "unfinished.md"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.touch()
+    minutes = []
+    for sentences in (256, 200_000_000):
+        config["models"]["small"]["sentences"] = sentences
+        config["corpus"]["shard_size"] = sentences // 2
+        done = snakemake(checkout, "plan", config=config)
+        assert done.returncode == 0, done.stderr[-3000:]
+        lines = re.findall(r"^\| ([\w, ]+) \| (\d+) \| ([\d.]+) \|", done.stdout, re.MULTILINE)
+        jobs = {part: int(count) for part, count, _ in lines}
+        assert (jobs["embed"], jobs["evaluate_model"], jobs["evaluate_baseline"]) == (2, 4, 1)
+        minutes.append({part: float(taken) for part, _, taken in lines})
+    grown = {part for part in minutes[0] if minutes[1][part] > 2 * minutes[0][part]}
+    assert grown == {"sample_sentences", "embed", "pretrain, train_born_again", "all"}
+    assert unfinished.exists() and not (checkout / "results" / RUN / "corpus").exists()
 
 
 def test_named_targets(tmp_path):

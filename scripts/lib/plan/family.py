@@ -195,13 +195,17 @@ class Family:
             for task in self.tasks
         ]
 
+    def resampled_files(self) -> list[str]:
+        """The bootstrap of the scores of every model and stage, baselines last."""
+        return [f"<results>/mteb/resampled/{model}/{stage}.parquet" for model, stage in self.scored()]
+
     def meta_files(self) -> list[str]:
         """mteb's description of the model in each folder of results, without which mteb does not read the folder."""
         return [f"<results>/mteb/results/{model}/{stage}/model_meta.json" for model, stage in self.scored()]
 
     def run_files(self) -> list[str]:
         """All that a run makes: models, scores, summary, plots and release folders."""
-        files = ["<results>/summary.md", "<results>/config.yaml", *self.model_files()]
+        files = ["<results>/summary.md", "<results>/costs.md", "<results>/config.yaml", *self.model_files()]
         files += self.meta_files()
         files += [f"<results>/plots/{plot}.svg" for plot in self.plots()]
         return [*files, *(f"<results>/release/{model}/README.md" for model in self.models)]
@@ -239,6 +243,10 @@ class Family:
         """The types of the custom tasks that are evaluated."""
         return {task: self.custom_tasks[task]["type"] for task in self.tasks if task in self.custom_tasks}
 
+    def mteb_tasks(self) -> list[str]:
+        """The evaluated tasks that are mteb's own, on its test splits."""
+        return [task for task in self.tasks if task not in self.custom_tasks and not task.endswith(DEVELOPMENT)]
+
     def sts_task(self) -> str | None:
         """The STS task whose pairs are plotted: STSBenchmark, else the first one."""
         types = TYPE_OF | self.custom_types()
@@ -262,7 +270,8 @@ class Family:
         }
         if self.sts_task():
             plots["similarities"] = "similarities of pairs, before and after"
-        if any("clusters" in model for model in self.models.values()):
+        curves = [(model["from"], self.dimensions(name)) for name, model in self.models.items() if "clusters" in model]
+        if len(set(curves)) < len(curves):  # a single point is no curve
             plots["clusters"] = "quality over the number of shared vectors"
         return plots
 
