@@ -1,6 +1,7 @@
 """Compare two finished runs: what changed in the config, on average and on each task, and is it significant?"""
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ from lib.differences import difference
 from lib.job.command import InputError, run
 from lib.job.files import read_json, write_text
 from lib.page import Section, markdown_page
-from lib.summary_tables import DIFFERENCES, DIFFERENCES_HEADER, cell, difference_lines, interval_text, points
+from lib.summary_tables import (
+    DIFFERENCES,
+    DIFFERENCES_HEADER,
+    cell,
+    difference_lines,
+    headings,
+    interval_text,
+    points,
+)
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -60,6 +69,7 @@ def differing(before: Path, after: Path) -> list[Section]:
     if seeds[0] != seeds[1]:
         raise InputError(f"evaluation.seed: {seeds[0]} in {before}, {seeds[1]} in {after}; expected the same seed")
     rows, tasks, other_data = [], [], set()
+    compared: dict[str, str] = {}
     for key in [key for key in new if key in old]:
         alike = {t: row for t, row in new[key].items() if t in old[key]}
         other_data |= {t for t, row in alike.items() if row["dataset_revision"] != old[key][t]["dataset_revision"]}
@@ -68,6 +78,7 @@ def differing(before: Path, after: Path) -> list[Section]:
             continue
         ours, theirs = [{task: each[key][task]["score"] for task in alike} for each in (new, old)]
         categories = {task: row["category"] for task, row in alike.items()}
+        compared |= categories
         differences = difference(ours, theirs, resampled[key], old_resampled[key], categories, seeds[0])
         names = {
             "model": key[0],
@@ -91,7 +102,7 @@ def differing(before: Path, after: Path) -> list[Section]:
         Section(
             f"{after.name} compared with {before.name}",
             [DIFFERENCES, *only],
-            DIFFERENCES_HEADER,
+            [*DIFFERENCES_HEADER, *headings(Counter(compared.values()))],
             difference_lines(rows),
         ),
         Section(

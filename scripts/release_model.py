@@ -20,7 +20,7 @@ from lib.plan.sources import parse_source
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
 from lib.plan.tasks import DEVELOPMENT, TYPES
 from lib.static_model import load_static_model, save_static_model
-from lib.summary_tables import SPEED_HEADER, cell, speed_lines, speed_text
+from lib.summary_tables import SPEED_HEADER, cell, points, speed_lines, speed_text
 from lib.tokenizer_files import write_tokenizer_files
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
@@ -184,7 +184,7 @@ def model_card(
     ]
     old = {row["task"]: row["score"] for row in stage_rows(summary["rows"], settings["scored_as"], stage)}
     tasks = [
-        [row["task"], row["category"], cell(score), cell(row["score"]), f"{row['score'] - score:+.2f}"]
+        [row["task"], row["category"], cell(score), cell(row["score"]), points(row["score"] - score)]
         for row, score in [(row, old[row["task"]]) for row in rows]
     ]
     measured = {report["precision"]: report for report in reports}

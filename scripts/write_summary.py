@@ -124,7 +124,7 @@ def page(summary: dict, differences: list[dict], speed: dict) -> list[Section]:
     tasks = {row["task"]: row for row in rows}
     counted = headings(Counter(task["category"] for task in tasks.values()))
     score = {(f"{row['model']}/{row['stage']}", row["task"]): row["score"] for row in rows}
-    compared = [*DIFFERENCES_HEADER[: -len(CATEGORIES)], *counted]
+    compared = [*DIFFERENCES_HEADER, *counted]
     custom = {name: task for name, task in settings["custom_tasks"].items() if name in tasks}
 
     def scored(task: str, name: str) -> str:

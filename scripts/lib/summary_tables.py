@@ -11,7 +11,6 @@ SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "Sentences/s
 SPEED_HEADER += ["Long texts/s (threads)", "Latency, median (ms)", "Latency, 99th percentile (ms)"]
 SPEED_HEADER += ["Load time (s)", "Memory (MB)"]
 DIFFERENCES_HEADER = ["Model", "Compared with", "Avg", "95 % interval", "95 % interval over tasks", "Significant"]
-DIFFERENCES_HEADER += CATEGORIES
 DIFFERENCES = (
     "Differences in points (score × 100); a positive one means that the first model is better than the second. A "
     "star marks a statistically significant difference: the 95 % interval of a paired bootstrap over the items of "

@@ -256,6 +256,7 @@ def test_two_runs_are_compared_and_their_settings_too(run_folder, tmp_path_facto
     assert "| training.epochs | 3 | 4 |" in text
     assert "| m, int8 | SickA | 60.00 | 61.00 | +1.00* | +1.00 to +1.00 |" in text
     assert "| m, int8 | SickB | 80.00 | 80.00 | +0.00 | +0.00 to +0.00 |" in text
+    assert "| STS (2 tasks) | Classification | PairClassification (1 task) |" in text
     assert "Topics |" not in text
     assert "of another revision: Topics." in text
     assert "Only in after: new baseline." in text
