@@ -10,6 +10,7 @@ from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.results import TaskResult
+from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader
 
 from lib.embedder import Embedder
@@ -49,17 +50,19 @@ def score(task: AbsTask, encoder: Encoder, predictions: Path | None = None) -> T
         InputError: the score is not finite.
     """
     started = time.monotonic()
-    # as mteb.evaluate does, which would import sentence-transformers only to check the model's type
-    scores = {
-        split: task.evaluate(
-            encoder,
-            split,
-            subsets_to_run=task.hf_subsets,
-            encode_kwargs={"batch_size": 32},
-            prediction_folder=None if task.metadata.type == "Classification" else predictions,
-        )
-        for split in task.eval_splits
-    }
+    # the classifiers' matrices are so small that a second thread of NumPy only waits; and one rounds alike everywhere
+    with threadpool_limits(1, "blas"):
+        # as mteb.evaluate does, which would import sentence-transformers only to check the model's type
+        scores = {
+            split: task.evaluate(
+                encoder,
+                split,
+                subsets_to_run=task.hf_subsets,
+                encode_kwargs={"batch_size": 32},
+                prediction_folder=None if task.metadata.type == "Classification" else predictions,
+            )
+            for split in task.eval_splits
+        }
     seconds = time.monotonic() - started
     result = TaskResult.from_task_results(task, scores, evaluation_time=seconds, date=datetime.now(UTC))
     name, value = task.metadata.name, result.get_score()
