@@ -39,6 +39,8 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 # mteb creates a folder for results on import, by default in the home directory
 os.environ.setdefault("MTEB_CACHE", ".snakemake/mteb")
+# threads of PyTorch that wait sleep, so that they take nothing from other work on the machine
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # the user's command; jobs on other nodes parse this file again, with a command of Snakemake's
 os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))

@@ -1,6 +1,9 @@
 """What several tests need: a small random teacher and synthetic sentences."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in rules/common.smk; read when PyTorch is imported
 
 import pytest
 import torch
