@@ -189,6 +189,7 @@ rule write_summary:
         summary="<results>/summary.json",
         differences="<results>/differences.csv",
         speed="<results>/speed.json",
+        teacher="<results>/teacher/checked.json",
         plots=rules.draw_plots.output,
     output:
         markdown="<results>/summary.md",
@@ -208,8 +209,8 @@ rule write_summary:
         runtime=10,
     shell:
         "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
-        " --speed {input.speed:q} --plots {input.plots:q} --markdown {output.markdown:q} --html {output.html:q}"
-        " 2>&1 | tee {log:q}"
+        " --speed {input.speed:q} --teacher {input.teacher:q} --plots {input.plots:q}"
+        " --markdown {output.markdown:q} --html {output.html:q} 2>&1 | tee {log:q}"
 
 
 rule list_costs:

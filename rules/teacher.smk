@@ -1,7 +1,7 @@
 # Teacher: sentence shards -> teacher embeddings, one job per shard.
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet
-# makes  <results>/teacher/checked.json    hashes of the teacher's files, after loading and testing it
+# makes  <results>/teacher/checked.json    hashes of the teacher's files, after loading and testing it; notes
 #        <results>/teacher/{shard}.npy     [rows, teacher's dimensions] float16, row i of sentence i
 #        <results>/teacher/{shard}.json    hashes of embeddings, sentences and teacher; settings, device and versions
 

@@ -135,7 +135,8 @@ def run_folder(tmp_path):
     summarize.main([str(part) for part in command])
     (tmp_path / "plot.svg").write_text('<?xml version="1.0"?>\n<svg><text>A plot</text></svg>')
     command = ["--summary", tmp_path / "summary.json", "--differences", differences, "--speed", tmp_path / "speed.json"]
-    command += ["--plots", tmp_path / "plot.svg"]
+    (tmp_path / "checked.json").write_text(json.dumps({"notes": ["its own pipeline pools by cls"]}))
+    command += ["--teacher", tmp_path / "checked.json", "--plots", tmp_path / "plot.svg"]
     command += ["--markdown", tmp_path / "summary.markdown", "--html", tmp_path / "summary.html"]
     write_summary.main([str(part) for part in command])
     return tmp_path
@@ -165,6 +166,7 @@ def test_markdown_shows_scores_sizes_and_the_reference(run_folder):
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |" in final and "| distilled |" not in final
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |\n" in stages
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |\n" in stages
+    assert "its own pipeline pools by cls" in final
     ours = "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 | 210 (1) |\n"
     assert re.search(re.escape(ours) + r"\| other \| .*MTEB's results \| – \| – \| – \| 31.00 \| – \| – \|", final)
     (header,) = (line for line in final.splitlines() if line.startswith("| Model"))
