@@ -185,13 +185,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--differences", type=Path, required=True, help="differences.csv")
     parser.add_argument("--speed", type=Path, required=True, help="speed.json")
-    parser.add_argument("--teacher", type=Path, required=True, help="checked.json of the teacher")
+    parser.add_argument("--teacher", type=Path, nargs="+", required=True, help="checked.json of each teacher")
     parser.add_argument("--plots", type=Path, nargs="*", default=[], help="SVG files that the HTML shows")
     parser.add_argument("--markdown", type=Path, required=True)
     parser.add_argument("--html", type=Path, required=True)
     args = parser.parse_args(argv)
     speed = read_json(args.speed, ["rows", "loading", "failed"])
-    notes = read_json(args.teacher, ["notes"])["notes"]
+    notes = [note for path in args.teacher for note in read_json(path, ["notes"])["notes"]]
     sections = page(read_json(args.summary), read_differences(args.differences), speed, notes)
     write_text(args.markdown, markdown_page(sections))
     write_text(args.html, render("page.html.jinja", sections=sections, plots=list(map(drawing, args.plots))))

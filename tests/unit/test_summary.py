@@ -522,6 +522,9 @@ def model(run_folder, exported):
     return run_folder / "distilled"
 
 
+TEACHER = {"source": f"hub:some/teacher@{'b' * 40}", "pooling": "mean", "max_length": 512, "prompt": ""}
+
+
 def released(run_folder, model, most_lost=0.1, **changed):
     """The release folder ``path/to/m`` of a float32 model."""
     settings = {
@@ -542,8 +545,7 @@ def released(run_folder, model, most_lost=0.1, **changed):
         "training": {"loss": "similarity", "learning_rate": 0.02, "seed": 42},
         "sample": {"min_words": 5, "max_words": 60, "spans": 0.4, "span_words": 12, "seed": 0},
         "sentences": 400,
-        "teacher": f"hub:some/teacher@{'b' * 40}",
-        "pooling": {"pooling": "mean", "max_length": 512, "prompt": ""},
+        "teachers": [TEACHER],
     } | changed
     output = run_folder / "path" / "to" / "m"
     command = ["--name", "m", "--float32", model, "--output", output]
@@ -611,7 +613,7 @@ def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_f
     folder = released(run_folder, model, most_lost=10)
     data = ModelCard.load(folder / "README.md").data
     assert (data.base_model, data.datasets, data.language, data.license) == (
-        "some/teacher",
+        ["some/teacher"],
         ["some/texts"],
         "en",
         "mit",
@@ -641,7 +643,7 @@ def test_no_path_of_this_machine_is_published(run_folder, model, teacher_folder)
     speed = json.loads((run_folder / "speed.json").read_text(encoding="utf-8"))
     speed["failed"] = {"other/baseline": "model /home/alice/other: cannot be loaded"}
     (run_folder / "speed.json").write_text(json.dumps(speed), encoding="utf-8")
-    own = {"teacher": "path:/home/alice/teacher", "corpus": ["path:/home/alice/texts.txt"]}
+    own = {"teachers": [TEACHER | {"source": "path:/home/alice/teacher"}], "corpus": ["path:/home/alice/texts.txt"]}
     folder = released(run_folder, model, most_lost=10, **own)
     files = [path for path in folder.rglob("*") if path.is_file()]
     private = [b"alice", *(str(path).encode() for path in (run_folder, teacher_folder, Path.cwd()))]
@@ -673,7 +675,7 @@ def test_texts_of_the_config_stay_texts_in_the_card(run_folder, model):
     changed = {"license": licence, "about": "</p><script>x()</script>", "corpus": ["path:a`<script>`"]}
     folder = released(run_folder, model, most_lost=10, **changed)
     card = ModelCard.load(folder / "README.md")
-    assert (card.data.license, card.data.base_model) == (licence, "some/teacher")
+    assert (card.data.license, card.data.base_model) == (licence, ["some/teacher"])
     assert "<script>" not in card.text and card.text.count("\n# ") == 1
 
 
