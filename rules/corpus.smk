@@ -66,7 +66,7 @@ checkpoint sample_sentences:
         script=script("sample_sentences"),
         lib=library("sample_sentences"),
         # ancient: another teacher does not change the sample, but an unusable one fails before sampling
-        teacher=ancient(expand("<results>/{teacher}/checked.json", teacher=TEACHERS)),
+        teacher=ancient("<results>/teacher/checked.json"),
         settings="<results>/corpus/settings.json",
         # texts of the hub are streamed
         sources=[source_path(text) for text in family.corpus if parse_source(text).kind != "hub"],
