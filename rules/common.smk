@@ -172,7 +172,7 @@ wildcard_constraints:
     stage=r"distilled|derived|tokenlearn|pretrained|born-again-[1-9]\d*|int8",
     generation=r"[1-9]\d*",
     shard=r"\d{5}",
-    number=r"[2-9]|[1-9]\d+",
+    number=any_of(name.removeprefix("teacher-") for name in TEACHERS[1:]),
     task=any_of(family.used_tasks),
     slug=r"[\w.-]+",
 

@@ -106,14 +106,14 @@ def final_lines(
     return lines
 
 
-def page(summary: dict, differences: list[dict], speed: dict, teacher: list[str]) -> list[Section]:
+def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str]) -> list[Section]:
     """The sections of the summary: first the final models, in a table that fits a screen, then all details.
 
     Args:
         summary: ``summary.json``.
         differences: the rows of ``differences.csv``.
         speed: ``speed.json``.
-        teacher: notes on it.
+        teachers: notes, each with the teacher's name before it.
     """
     rows, means, intervals, settings = (summary[key] for key in ("rows", "averages", "intervals", "settings"))
     megabytes = {name: size / 1e6 for name, size in summary["sizes"].items()}
@@ -137,7 +137,7 @@ def page(summary: dict, differences: list[dict], speed: dict, teacher: list[str]
             [
                 settings["about"],
                 EXPLANATION,
-                *(f"The teacher: {note}." for note in teacher),
+                *(f"Note on {note}." for note in teachers),
                 settings["reference_about"] if settings["reference"] else "",
             ],
             ["Model", "Kind", *counted, "Avg", "Size (MB)", "Sentences/s (threads)"],
@@ -191,7 +191,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--html", type=Path, required=True)
     args = parser.parse_args(argv)
     speed = read_json(args.speed, ["rows", "loading", "failed"])
-    notes = [note for path in args.teacher for note in read_json(path, ["notes"])["notes"]]
+    notes = [f"{path.parent.name}: {note}" for path in args.teacher for note in read_json(path, ["notes"])["notes"]]
     sections = page(read_json(args.summary), read_differences(args.differences), speed, notes)
     write_text(args.markdown, markdown_page(sections))
     write_text(args.html, render("page.html.jinja", sections=sections, plots=list(map(drawing, args.plots))))

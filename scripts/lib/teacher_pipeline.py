@@ -45,7 +45,8 @@ def compare_with_own(teacher: Teacher, folder: Path) -> list[str]:
             own.encode(text, prompt=teacher.prompt, output_value="token_embeddings").float().mean(0) for text in TEXTS
         ]  # one by one, without padding
     except Exception as error:  # each module fails in its own way
-        return [f"its own pipeline does not run and was not compared: {first_line(error)}"]
+        reason = first_line(error).replace(str(folder), "the folder")
+        return [f"its own pipeline does not run and was not compared: {reason}"]
     reader = copy.copy(teacher)
     reader.pooling = "mean-with-special"
     least = cosines(reader.vectors(TEXTS), np.stack(theirs)).min()
@@ -56,7 +57,7 @@ def compare_with_own(teacher: Teacher, folder: Path) -> list[str]:
         )
     poolings = [module for module in own if isinstance(module, Pooling)]
     notes = [
-        f"its own pipeline pools by {module.pooling_mode}; teacher.pooling is {teacher.pooling}"
+        f"its own pipeline pools by {module.pooling_mode}, this run by {teacher.pooling}"
         for module in poolings
         if module.pooling_mode != FITTING[teacher.pooling]
     ]
@@ -66,7 +67,7 @@ def compare_with_own(teacher: Teacher, folder: Path) -> list[str]:
     known = dict.fromkeys(prompt for prompt in [usual, *own.prompts.values()] if prompt)
     if teacher.prompt not in (known if usual or teacher.prompt else [""]):
         prompts = ", ".join(map(repr, known)) or "none"
-        notes.append(f"its own pipeline has the prompts {prompts}; teacher.prompt is {teacher.prompt!r}")
+        notes.append(f"its own pipeline has the prompts {prompts}, this run {teacher.prompt!r}")
     if teacher.prompt and not all(module.include_prompt for module in poolings):
         notes.append("its own pipeline leaves the prompt out of the mean, here it is part of it")
     return notes
