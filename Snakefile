@@ -70,9 +70,9 @@ rule corpus:
 
 
 rule embeddings:
-    """The teacher's embeddings of all sentences."""
+    """The teachers' embeddings of all sentences."""
     input:
-        expand("<results>/teacher/{shard}.{ending}", shard=SHARDS, ending=["npy", "json"]),
+        expand("<results>/{teacher}/{shard}.{ending}", teacher=TEACHERS, shard=SHARDS, ending=["npy", "json"]),
     localrule: True
 
 

@@ -1,9 +1,10 @@
-"""Time a teacher's embedding of sentences: ours against tokenlearn's featurize, alternating, on the same device.
+"""Time a teacher's embedding of sentences: ours beside tokenlearn and sentence-transformers, on the same device.
 
-Theirs is `tokenlearn.featurize.featurize` with a sentence-transformers model, batches of 32 as the sentences come and
-float32, its files included; ours is `Teacher.embed` as the pipeline runs it. The embeddings of both are compared, and
-the matrix products of ours with the rate that one large product reaches on the device. The last line is the ratio of
-the sentences per second.
+All sides take turns in one process. tokenlearn's is `tokenlearn.featurize.featurize` with a sentence-transformers
+model: batches of 32 as the sentences come, float32, its files included. sentence-transformers' is its `encode`, which
+sorts by length, with the batch size that is fastest on a part of the sentences, in float32 and in our format. Ours is
+`Teacher.embed` as the pipeline runs it. Our embeddings are compared with tokenlearn's, and our matrix products with the
+rate that one large product reaches on the device. The last line is the ratio of our sentences/s to tokenlearn's.
 """
 
 import argparse
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from lib.job.command import run
 from lib.shards import read_sentences
-from lib.teacher import Teacher
+from lib.teacher import Teacher, cosines
 
 
 def random_bert_large(tokenizer: Path, folder: Path) -> Path:
@@ -57,7 +58,7 @@ def product_rate(device: str, dtype: torch.dtype) -> float:
     return 2 * size**3 / float(np.median(seconds))
 
 
-def theirs(model: SentenceTransformer, sentences: list[str]) -> tuple[np.ndarray, float]:
+def featurized(model: SentenceTransformer, sentences: list[str]) -> tuple[np.ndarray, float]:
     """Embeddings of sentences by tokenlearn, and the seconds that they took."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -65,6 +66,21 @@ def theirs(model: SentenceTransformer, sentences: list[str]) -> tuple[np.ndarray
         seconds = time.perf_counter() - start
         files = sorted(Path(folder).glob("*.npy"), key=lambda path: int(path.stem.split("_")[1]))
         return np.concatenate([np.load(file) for file in files]), seconds
+
+
+def encoded(model: SentenceTransformer, sentences: list[str], batch_size: int) -> float:
+    """The seconds that sentence-transformers takes to embed sentences, sorted by length."""
+    start = time.perf_counter()
+    model.encode(sentences, batch_size=batch_size, show_progress_bar=False)
+    return time.perf_counter() - start
+
+
+def best_batch_size(model: SentenceTransformer, sentences: list[str], sizes: list[int]) -> int:
+    """The batch size with which sentence-transformers is fastest."""
+    encoded(model, sentences, sizes[0])  # the first call is slower
+    seconds = {size: encoded(model, sentences, size) for size in sizes}
+    print("batch sizes:", ", ".join(f"{size} {len(sentences) / took:,.0f}/s" for size, took in seconds.items()))
+    return min(seconds, key=lambda size: seconds[size])
 
 
 def ours(teacher: Teacher, sentences: list[str]) -> tuple[np.ndarray, float]:
@@ -77,36 +93,49 @@ def ours(teacher: Teacher, sentences: list[str]) -> tuple[np.ndarray, float]:
 
 
 def main(argv: list[str]) -> None:
-    """Time both sides, alternating."""
+    """Time all sides, alternating."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", type=Path, required=True, help="a transformers folder with mean pooling")
     parser.add_argument("--bert-large", action="store_true", help="use only its tokenizer, for a random BERT-large")
     parser.add_argument("--sentences", type=Path, nargs="+", required=True, help="sentence shards")
-    parser.add_argument("--count", type=int, default=20000, help="number of sentences that both embed")
+    parser.add_argument("--count", type=int, default=20000, help="number of sentences that all sides embed")
     parser.add_argument("--more", type=int, default=0, help="number of further sentences that only ours embeds")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--batch-sizes", type=int, nargs="+", default=[16, 32, 64, 128, 256], help="sentence-transformers' to try"
+    )
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     sentences = [text for shard in args.sentences for text in read_sentences(shard)]
     with tempfile.TemporaryDirectory() as folder:
         source = random_bert_large(args.teacher, Path(folder)) if args.bert_large else args.teacher
         teacher = Teacher(source, 512 if args.bert_large else 256, "mean", args.device)
-        layers = Transformer(str(source), model_kwargs={"dtype": torch.float32}), Pooling(teacher.hidden_size)
-        peer = SentenceTransformer(modules=layers, device=args.device)
+        peers = {}
+        for dtype in dict.fromkeys([torch.float32, teacher.model.dtype]):
+            layers = Transformer(str(source), model_kwargs={"dtype": dtype}), Pooling(teacher.hidden_size)
+            peers[f"sentence-transformers, {dtype}"] = SentenceTransformer(modules=layers, device=args.device)
     print(f"{args.device}, ours in {teacher.model.dtype}, {args.threads} threads")
-    rates = {"ours": [], "theirs": []}
+    same, part = sentences[: args.count], sentences[: max(args.count // 10, 1)]
+    sizes = {name: best_batch_size(peer, part, args.batch_sizes) for name, peer in peers.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in ["tokenlearn", *peers, "ours"]}
     for _ in range(args.rounds):
-        expected, seconds = theirs(peer, sentences[: args.count])
-        rates["theirs"].append(args.count / seconds)
-        embeddings, seconds = ours(teacher, sentences[: args.count])
-        rates["ours"].append(args.count / seconds)
+        expected, took = featurized(next(iter(peers.values())), same)
+        seconds["tokenlearn"].append(took)
+        for name, peer in peers.items():
+            seconds[name].append(encoded(peer, same, sizes[name]))
+        embeddings, took = ours(teacher, same)
+        seconds["ours"].append(took)
     embeddings = embeddings.astype(np.float32)
-    cosines = (embeddings * expected).sum(1) / np.linalg.norm(embeddings, axis=1) / np.linalg.norm(expected, axis=1)
-    print(f"{len(embeddings):,} sentences: minimum cosine {cosines.min():.6f}, mean {cosines.mean():.6f}")
-    other, rate = (float(np.median(rates[side])) for side in ("theirs", "ours"))
-    print(f"median of {args.rounds} rounds: theirs {other:,.0f} sentences/s, ours {rate:,.0f} sentences/s")
+    similarities = cosines(embeddings, expected)
+    print(f"{len(same):,} sentences: minimum cosine {similarities.min():.6f}, mean {similarities.mean():.6f}")
+    rates = {name: len(same) / float(np.median(times)) for name, times in seconds.items()}
+    rate = rates["ours"]
+    print(f"median of {args.rounds} rounds, and how many times as fast ours is:")
+    for name, other in rates.items():
+        batch_size = f", batches of {sizes[name]}" if name in sizes else ""
+        print(f"  {name}{batch_size}: {other:,.0f} sentences/s, {rate / other:.2f}")
     if args.more:
         more = sentences[args.count : args.count + args.more]
         rate = len(more) / ours(teacher, more)[1]
@@ -118,7 +147,7 @@ def main(argv: list[str]) -> None:
         f"{100 * reached / possible:.0f} % of the {possible / 1e12:.2f} of one large product"
     )
     print(f"217,000 sentences take {217e3 / rate / 60:.1f} min, 2,000,000 {2e6 / rate / 60:.1f} min")
-    print(f"ratio: {rate / other:.2f}")
+    print(f"ratio: {rates['ours'] / rates['tokenlearn']:.2f}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from lib.plan.tasks import CATEGORIES
 from lib.scoring import Encoder, score
 from lib.shards import read_sample
 from lib.static_model import load_stage, tokenize
-from lib.targets import teacher_targets
+from lib.targets import targets_of_all
 from lib.tasks import load_task
 from lib.training import TrainingSettings, be_deterministic, train
 
@@ -66,7 +66,7 @@ def prepare(overlays: list[Path]) -> Prepared:
     family, results = Family(config), Path("results", config["run"])
     folders = {task: results if task in family.custom_tasks else SOURCES for task in family.tasks}
     tasks = {task: folder / "tasks" / f"{task}.arrow" for task, folder in folders.items()}
-    shards = [results / "teacher" / f"{shard}.npy" for shard in family.shards(family.sentences)]
+    shards = [results / folder / f"{s}.npy" for folder in family.teachers for s in family.shards(family.sentences)]
     students = {name: results / "models" / family.owner(name, "distilled") / "distilled" for name in family.trained}
     files = [*shards, *(student / "config.json" for student in students.values()), *tasks.values()]
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"]
@@ -81,8 +81,9 @@ def train_student(name: str, run: Prepared, settings: TrainingSettings, device: 
     initial = load_stage(run.students[name])
     sentences, shards = read_sample(run.results / "corpus/sentences", run.family.sentences_of(name))
     tokens, offsets = tokenize(initial, sentences)
-    folders = run.results / "teacher", run.results / "corpus/sentences"
-    targets = teacher_targets(*folders, shards, len(sentences), settings.target_dimensions(initial.dim))
+    embeddings = [run.results / folder for folder in run.family.teachers]
+    reduced = settings.target_dimensions(initial.dim)
+    targets = targets_of_all(embeddings, run.results / "corpus/sentences", shards, len(sentences), reduced)
     return train(initial, tokens, offsets, targets, settings, device)
 
 

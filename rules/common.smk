@@ -73,6 +73,7 @@ BASELINES = family.baselines
 TASKS = family.tasks
 CUSTOM_TASKS = family.custom_tasks
 SHARDS = family.shards(family.sentences)
+TEACHERS = list(family.teachers)
 DOWNLOADS = family.downloads()
 
 
@@ -146,10 +147,15 @@ def sentence_shards(wildcards):
     return ancient(expand("<results>/corpus/sentences/{shard}.parquet", shard=shards))
 
 
-def embedding_shards(wildcards):
-    """The teacher's embeddings that a model trains on."""
+def embedding_shards(wildcards, teachers=TEACHERS):
+    """The teachers' embeddings that a model trains on."""
     shards = family.shards(family.sentences_of(wildcards.model))
-    return expand("<results>/teacher/{shard}.{ending}", shard=shards, ending=["npy", "json"])
+    return expand("<results>/{teacher}/{shard}.{ending}", teacher=teachers, shard=shards, ending=["npy", "json"])
+
+
+def teacher_of(wildcards):
+    """The settings of one of the teachers besides the first."""
+    return family.teachers[f"teacher-{wildcards.number}"]
 
 
 def training_settings(wildcards):
@@ -168,6 +174,7 @@ wildcard_constraints:
     stage=r"distilled|derived|tokenlearn|pretrained|born-again-[1-9]\d*|int8",
     generation=r"[1-9]\d*",
     shard=r"\d{5}",
+    number=any_of(name.removeprefix("teacher-") for name in TEACHERS[1:]),
     task=any_of(family.used_tasks),
     slug=r"[\w.-]+",
 

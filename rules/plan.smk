@@ -39,13 +39,16 @@ def planned_jobs():
     from lib.precision import has_fast_bfloat16  # imports torch, which no other target needs
 
     faster = 0.4 if has_fast_bfloat16("cpu") else 1.0
-    teacher = on_disk(source_path(config["teacher"]["source"]))
-    dimensions = check_folder(teacher) if os.path.exists(teacher) else None
-    embeddings = [f"results/{config['run']}/teacher/{shard}.npy" for shard in SHARDS]
-    shard_size = None if dimensions is None else family.shard_size * dimensions * 2 / 1e6
-    EXPECTED.update({path: shard_size for path in embeddings if not os.path.exists(path)})
+    shard_sizes = {}
+    for name, settings in family.teachers.items():
+        folder = on_disk(source_path(settings["source"]))
+        dimensions = check_folder(folder) if os.path.exists(folder) else None
+        shard_sizes[folder] = None if dimensions is None else family.shard_size * dimensions * 2 / 1e6
+        shards = [f"results/{config['run']}/{name}/{shard}.npy" for shard in SHARDS]
+        EXPECTED.update({path: shard_sizes[folder] for path in shards if not os.path.exists(path)})
+    embeddings = [f"results/{config['run']}/{TEACHERS[0]}/{shard}.npy" for shard in SHARDS]
     of_run = SimpleNamespace(
-        teacher=teacher,
+        teacher=on_disk(source_path(config["teacher"]["source"])),
         tasks=[on_disk(task_path(task)) for task in TASKS],
         baselines=[on_disk(source_path(source)) for source in BASELINES.values()],
         embeddings=embeddings,
@@ -64,8 +67,11 @@ def planned_jobs():
 
     scored = 0.1 + 0.04 * len(TASKS)
     yield job("sample_sentences", sampling_minutes, sampling_memory, 5e-5 * family.sentences, input=for_sample)
-    for _ in SHARDS:
-        yield job("embed", embedding_minutes, embedding_memory, shard_size, faster)
+    for settings in family.teachers.values():
+        folder = on_disk(source_path(settings["source"]))
+        for _ in SHARDS:
+            own = SimpleNamespace(teacher=folder)
+            yield job("embed", embedding_minutes, embedding_memory, shard_sizes[folder], faster, input=own)
     for model, stage in family.stages():
         float32 = 0.12 * family.dimensions(model)
         if stage == "distilled":

@@ -123,7 +123,7 @@ rule write_run_config:
         script=script("write_run_config"),
         lib=library("write_run_config"),
         summary="<results>/summary.json",
-        embeddings=expand("<results>/teacher/{shard}.json", shard=SHARDS),
+        embeddings=expand("<results>/{teacher}/{shard}.json", teacher=TEACHERS, shard=SHARDS),
         trainings=family.training_reports(),
     output:
         report(
@@ -139,7 +139,7 @@ rule write_run_config:
         "../envs/pipeline.yaml"
     params:
         config=as_json(config),
-        embeddings=folder_of_input("embeddings"),
+        embeddings=folders_of_input("embeddings"),
     shell:
         "python {input.script:q} --config {params.config:q} --summary {input.summary:q}"
         " --embeddings {params.embeddings:q} --trainings {input.trainings:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -189,6 +189,7 @@ rule write_summary:
         summary="<results>/summary.json",
         differences="<results>/differences.csv",
         speed="<results>/speed.json",
+        teacher=expand("<results>/{teacher}/checked.json", teacher=TEACHERS),
         plots=rules.draw_plots.output,
     output:
         markdown="<results>/summary.md",
@@ -208,8 +209,8 @@ rule write_summary:
         runtime=10,
     shell:
         "python {input.script:q} --summary {input.summary:q} --differences {input.differences:q}"
-        " --speed {input.speed:q} --plots {input.plots:q} --markdown {output.markdown:q} --html {output.html:q}"
-        " 2>&1 | tee {log:q}"
+        " --speed {input.speed:q} --teacher {input.teacher:q} --plots {input.plots:q}"
+        " --markdown {output.markdown:q} --html {output.html:q} 2>&1 | tee {log:q}"
 
 
 rule list_costs:

@@ -54,7 +54,7 @@ rule train_tokenlearn:
         lib=library("train_tokenlearn"),
         student=lambda wildcards: family.files(wildcards.model, "distilled"),
         sentences=sentence_shards,
-        embeddings=embedding_shards,
+        embeddings=lambda wildcards: embedding_shards(wildcards, TEACHERS[:1]),
     output:
         multiext("<results>/models/{model}/tokenlearn/", *TRAINED_FILES),
     log:
@@ -112,7 +112,7 @@ rule pretrain:
         model=folder_of_output,
         student=folder_of_input("student"),
         sentences=folder_of_input("sentences"),
-        targets=lambda wildcards, input: ["--embeddings", str(Path(input.embeddings[0]).parent)],
+        targets=lambda wildcards, input: ["--embeddings", *folders_of_input("embeddings")(wildcards, input)],
         sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         training=training_settings,
     shell:
@@ -174,14 +174,15 @@ rule derive:
         source=folder_of_input("model"),
         sentences=folder_of_input("sentences"),
         sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
-        derivation=lambda wildcards, input: options(
+        derivation=lambda wildcards: options(
             dimensions=MODELS[wildcards.model].get("dimensions"),
             clusters=MODELS[wildcards.model].get("clusters"),
-            embeddings=str(Path(input.embeddings[0]).parent) if input.embeddings else None,
         ),
+        embeddings=folders_of_input("embeddings"),
         training=training_settings,
     shell:
-        "python {input.script:q} --model {params.source:q} {params.derivation:q} --sentences {params.sentences:q}"
+        "python {input.script:q} --model {params.source:q} {params.derivation:q} --embeddings {params.embeddings:q}"
+        " --sentences {params.sentences:q}"
         " --count {params.sentence_count} {params.training:q}"
         " --code {input.script:q} {input.lib:q}"
         " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"

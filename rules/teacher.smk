@@ -1,9 +1,10 @@
 # Teacher: sentence shards -> teacher embeddings, one job per shard.
 #
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet
-# makes  <results>/teacher/checked.json    hashes of the teacher's files, after loading and testing it
+# makes  <results>/teacher/checked.json    hashes of the teacher's files, after loading and testing it; notes
 #        <results>/teacher/{shard}.npy     [rows, teacher's dimensions] float16, row i of sentence i
 #        <results>/teacher/{shard}.json    hashes of embeddings, sentences and teacher; settings, device and versions
+#        <results>/teacher-{number}/       the same of the second teacher and further ones
 
 
 rule check_teacher:
@@ -68,3 +69,43 @@ rule embed:
         " --checked {input.checked:q} --max-length {params.max_length} --pooling {params.pooling}"
         " --prompt={params.prompt:q} --gpu {resources.gpu} --threads {threads}"
         " --output {output.embeddings:q} 2>&1 | tee {log:q}"
+
+
+use rule check_teacher as check_other_teacher with:
+    """Load another teacher and test it."""
+    input:
+        script=script("check_teacher"),
+        lib=library("check_teacher"),
+        teacher=lambda wildcards: source_path(teacher_of(wildcards)["source"]),
+        teacher_files=lambda wildcards: files_of(teacher_of(wildcards)["source"]),
+    output:
+        "<results>/teacher-{number}/checked.json",
+    log:
+        "<logs>/check_teacher-{number}.log",
+    params:
+        max_length=lambda wildcards: teacher_of(wildcards)["max_length"],
+        pooling=lambda wildcards: teacher_of(wildcards)["pooling"],
+        prompt=lambda wildcards: teacher_of(wildcards)["prompt"],
+
+
+use rule embed as embed_by_other_teacher with:
+    """Embed one shard of sentences with another teacher."""
+    input:
+        script=script("embed"),
+        lib=library("embed"),
+        teacher=lambda wildcards: source_path(teacher_of(wildcards)["source"]),
+        teacher_files=lambda wildcards: files_of(teacher_of(wildcards)["source"]),
+        checked="<results>/teacher-{number}/checked.json",
+        settings="<results>/corpus/settings.json",
+        sentences=ancient("<results>/corpus/sentences/{shard}.parquet"),
+    output:
+        embeddings=ensure("<results>/teacher-{number}/{shard}.npy", non_empty=True),
+        about="<results>/teacher-{number}/{shard}.json",
+    log:
+        "<logs>/embed/{number}-{shard}.log",
+    benchmark:
+        "<benchmarks>/embed/{number}-{shard}.tsv"
+    params:
+        max_length=lambda wildcards: teacher_of(wildcards)["max_length"],
+        pooling=lambda wildcards: teacher_of(wildcards)["pooling"],
+        prompt=lambda wildcards: teacher_of(wildcards)["prompt"],

@@ -1,4 +1,4 @@
-"""Load the teacher and test it before any other work, and write the hashes of its files."""
+"""Load the teacher, test it and compare it with its own pipeline, before any other work; write its files' hashes."""
 
 import argparse
 from pathlib import Path
@@ -10,6 +10,7 @@ from lib.job.files import check_hashes, write_json
 from lib.job.progress import say
 from lib.model_folder import teacher_hashes
 from lib.teacher import POOLINGS, Teacher
+from lib.teacher_pipeline import compare_with_own
 
 
 def main(argv: list[str]) -> None:
@@ -26,8 +27,11 @@ def main(argv: list[str]) -> None:
     check_hashes(args.teacher, required=False)
     files = teacher_hashes(args.teacher)
     teacher = Teacher(args.teacher, args.max_length, args.pooling, "cpu", args.prompt)
-    write_json(args.output, {"dimensions": teacher.hidden_size, "files": files})
+    notes = compare_with_own(teacher, args.teacher)
+    write_json(args.output, {"dimensions": teacher.hidden_size, "notes": notes, "files": files})
     say(f"teacher: {type(teacher.model).__name__} with {teacher.hidden_size} dimensions")
+    for note in notes:
+        say(f"teacher: note: {note}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from lib.job.progress import say
 from lib.job.provenance import versions
 from lib.shards import read_sample, shard_path
 from lib.static_model import SENTENCES_AT_ONCE, load_stage, save_static_model, tokenize, with_vectors
-from lib.targets import teacher_targets
+from lib.targets import targets_of_all
 from lib.training import add_training_arguments, set_up, train
 
 KMEANS_ROUNDS = 30
@@ -115,7 +115,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
     parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
     parser.add_argument(
-        "--embeddings", type=Path, help="the folder of the teacher's embedding shards, to train shared vectors"
+        "--embeddings", type=Path, nargs="*", help="each teacher's folder of embedding shards, to train shared vectors"
     )
     add_training_arguments(parser)
     parser.add_argument("--code", type=Path, nargs="*", default=[], help="files of code that the vectors follow from")
@@ -134,9 +134,9 @@ def main(argv: list[str]) -> None:
         say(f"derive: {len(model.tokens):,} tokens share {len(model.embedding):,} vectors")
         if args.embeddings:
             reduced = settings.target_dimensions(model.dim)
-            wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
+            wanted = targets_of_all(args.embeddings, args.sentences, shards, args.count, reduced)
             inputs = [args.model / HASHES, *(shard_path(args.sentences, i, "parquet") for i in range(shards))]
-            inputs += [shard_path(args.embeddings, i, "json") for i in range(shards)]
+            inputs += [shard_path(folder, i, "json") for folder in args.embeddings for i in range(shards)]
             sizes = [args.count, args.dimensions, args.clusters]
             checkpoint = checkpoint_of(args.output, [*args.code, *inputs], *sizes, asdict(settings), device)
             model, training = train(model, tokens, offsets, wanted, settings, device, checkpoint)

@@ -63,10 +63,11 @@ def page(config: dict) -> str:
             continue
         defined = schema if model is Config else schema["$defs"][model.__name__]
         entry = defined["properties"][key]
-        value = entry.get("default") if "<name>" in place else value_at(config, place)
-        shown = "" if isinstance(value, dict | list) or (value is None and "<name>" in place) else json.dumps(value)
+        chosen = "<" in place
+        value = entry.get("default") if chosen else value_at(config, place)
+        shown = "" if isinstance(value, dict | list) or (value is None and chosen) else json.dumps(value)
         shown = "see config.yaml" if len(shown) > 60 else f"`{shown}`" if shown else ""
-        shown = f"default {shown}" if shown and "<name>" in place else shown
+        shown = f"default {shown}" if shown and chosen else shown
         meaning = field.description.replace("\n", " ").replace("|", "\\|")
         sections.setdefault((model, above), []).append(f"| `{key}` | {describe(entry)} | {shown} | {meaning} |")
     parts = [HEAD]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import teacher as method
+from lib import teacher, transformer
 from lib.job.command import InputError, run
 from lib.job.device import add_device_arguments, device_name, job_device
 from lib.job.files import claim, read_json, remove, replacing, sha256, write_json
@@ -144,7 +144,8 @@ def main(argv: list[str]) -> None:
         "teacher": check_unchanged(args.teacher, args.checked),
         "device": device,
         "bfloat16": has_fast_bfloat16(device),
-        "method": sha256(Path(method.__file__)),
+        "teacher_code": sha256(Path(teacher.__file__)),
+        "transformer_code": sha256(Path(transformer.__file__)),
     }
     folder = kept_folder(args.output)
     with claim(folder):
@@ -156,13 +157,13 @@ def main(argv: list[str]) -> None:
             say(f"{label}: sentences, teacher and settings have not changed; the embeddings are reused")
         else:
             kept.with_suffix(".json").unlink(missing_ok=True)
-            teacher = Teacher(args.teacher, args.max_length, args.pooling, device, args.prompt)
-            file = HalfDone(kept, len(sentences), teacher.hidden_size)
+            loaded = Teacher(args.teacher, args.max_length, args.pooling, device, args.prompt)
+            file = HalfDone(kept, len(sentences), loaded.hidden_size)
             if file.done.any():
                 say(f"{label}: {file.done.sum():,} of {len(sentences):,} sentences are embedded already")
             start = time.monotonic()
             try:
-                count = write_embeddings(teacher.embed(sentences, file.done), file, label)
+                count = write_embeddings(loaded.embed(sentences, file.done), file, label)
             except InputError as error:
                 raise InputError(f"{args.sentences}: {error}") from error
             file.finish()
@@ -171,11 +172,11 @@ def main(argv: list[str]) -> None:
                 "teacher_sha256": decides["teacher"]["model.safetensors"],
                 **settings,
                 "device": device_name(device),
-                "dtype": str(teacher.model.dtype).removeprefix("torch."),
+                "dtype": str(loaded.model.dtype).removeprefix("torch."),
                 "versions": versions("torch", "transformers", "tokenizers"),
             }
             hashes = {"sha256": sha256(kept), "sentences_sha256": decides["sentences"]}
-            shape = {"rows": len(sentences), "dimensions": teacher.hidden_size}
+            shape = {"rows": len(sentences), "dimensions": loaded.hidden_size}
             write_json(kept.with_suffix(".json"), shape | hashes | about)
         publish(kept, args.output)
 

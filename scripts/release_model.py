@@ -48,7 +48,8 @@ def metadata(name: str, settings: dict, clustered: bool, rows: list[dict], datas
         rows: the summary's rows for its int8 version: their scores are in the metadata.
         datasets: for each row, the data set on the hub that it was scored on.
     """
-    teacher, *corpus = [parse_source(text) for text in [settings["teacher"], *settings["corpus"]]]
+    teachers = [parse_source(teacher["source"]) for teacher in settings["teachers"]]
+    corpus = [parse_source(text) for text in settings["corpus"]]
     results = [
         EvalResult(
             task_type=row["category"],
@@ -74,7 +75,7 @@ def metadata(name: str, settings: dict, clustered: bool, rows: list[dict], datas
         library_name="model2vec",
         pipeline_tag="feature-extraction",
         tags=tags,
-        base_model=teacher.name if teacher.kind == "hub" else None,
+        base_model=[teacher.name for teacher in teachers if teacher.kind == "hub"] or None,
         datasets=list(dict.fromkeys(source.name for source in corpus if source.kind == "hub")) or None,
         eval_results=results,
     )
@@ -129,13 +130,17 @@ def joined(parts: list[str]) -> Markup:
 
 def how_made(settings: dict) -> Markup:
     """A table of what made the model."""
-    sample, pooling = settings["sample"], settings["pooling"]
+    sample = settings["sample"]
     words = f"{sample['min_words']} to {sample['max_words']} words"
     spans = f"; {sample['spans']:.0%} short spans of up to {sample['span_words']} words" if sample["spans"] else ""
-    read = f"{pooling['pooling']}, of up to {pooling['max_length']} tokens"
-    lines = [
-        ["Teacher", pinned(settings["teacher"], "model")],
-        ["Pooling", read + (f", prompt “{pooling['prompt']}”" if pooling["prompt"] else "")],
+    lines: list[list[str]] = []
+    for teacher in settings["teachers"]:
+        read = f"{teacher['pooling']}, of up to {teacher['max_length']} tokens"
+        lines += [
+            ["Teacher", pinned(teacher["source"], "model")],
+            ["Pooling", read + (f", prompt “{teacher['prompt']}”" if teacher["prompt"] else "")],
+        ]
+    lines += [
         ["Texts", joined([pinned(text, "texts") for text in settings["corpus"]])],
         ["Sample", f"{settings['sentences']:,} sentences of {words}{spans}; seed {sample['seed']}"],
         ["Stage", settings["stage"]],
@@ -204,7 +209,7 @@ def model_card(
         name=name,
         repository=f"{settings['owner']}/{name}" if settings["owner"] else f"path/to/{name}",
         megabytes=f"{reports[0]['bytes'] / 1e6:.1f}",
-        distilled_from=link(settings["teacher"], "model"),
+        distilled_from=joined([link(teacher["source"], "model") for teacher in settings["teachers"]]),
         texts=joined([link(text, "texts") for text in settings["corpus"]]),
         made=how_made(settings),
         tasks_count=len(rows),

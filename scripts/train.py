@@ -14,9 +14,9 @@ from lib.job.device import device_name
 from lib.job.files import HASHES, scratch, sha256, write_json
 from lib.job.progress import say
 from lib.job.provenance import versions
-from lib.shards import read_sample, shard_path
+from lib.shards import Rows, read_sample, shard_path
 from lib.static_model import load_stage, save_static_model, tokenize
-from lib.targets import previous_targets, teacher_targets
+from lib.targets import previous_targets, targets_of_all
 from lib.training import add_training_arguments, set_up, train
 
 
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sentences", type=Path, required=True, help="the folder of the sentence shards")
     parser.add_argument("--count", type=int, required=True, help="number of sentences to use, from the first shard on")
     targets = parser.add_mutually_exclusive_group(required=True)
-    targets.add_argument("--embeddings", type=Path, help="the folder of the teacher's embedding shards")
+    targets.add_argument("--embeddings", type=Path, nargs="+", help="each teacher's folder of embedding shards")
     targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
     add_training_arguments(parser)
     parser.add_argument("--code", type=Path, nargs="*", default=[], help="files of code that the vectors follow from")
@@ -41,12 +41,12 @@ def main(argv: list[str]) -> None:
     with scratch(args.output.with_name(f"{args.output.name}.targets")) as path:
         inputs = [args.student / HASHES, *(shard_path(args.sentences, i, "parquet") for i in range(shards))]
         if args.previous:
-            wanted = previous_targets(load_stage(args.previous), sentences, path)
+            wanted: Rows = previous_targets(load_stage(args.previous), sentences, path)
             inputs += [args.previous / HASHES]
         else:
             reduced = settings.target_dimensions(model.dim)
-            wanted = teacher_targets(args.embeddings, args.sentences, shards, args.count, reduced)
-            inputs += [shard_path(args.embeddings, i, "json") for i in range(shards)]
+            wanted = targets_of_all(args.embeddings, args.sentences, shards, args.count, reduced)
+            inputs += [shard_path(folder, i, "json") for folder in args.embeddings for i in range(shards)]
         del sentences
         checkpoint = checkpoint_of(args.output, [*args.code, *inputs], args.count, asdict(settings), device)
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")

@@ -30,16 +30,21 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--config", type=json.loads, required=True, help="the merged config as JSON")
     parser.add_argument("--summary", type=Path, required=True, help="summary.json, for the versions")
     parser.add_argument(
-        "--embeddings", type=Path, required=True, help="the folder of the teacher's embedding shards, for the devices"
+        "--embeddings",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="each teacher's folder of embedding shards, for the devices",
     )
     parser.add_argument("--trainings", type=Path, nargs="*", default=[], help="training.json files, for the devices")
     parser.add_argument("--output", type=Path, required=True, help="the YAML file to write")
     args = parser.parse_args(argv)
     versions = read_json(args.summary)["versions"]
+    shards = [about for folder in args.embeddings for about in sorted(folder.glob("[0-9]*.json"))]
     lines = [
         f"commit: {commit()}",
         f"command: {os.environ.get('RUN_COMMAND', 'unknown')}",
-        f"embedded on: {devices(sorted(args.embeddings.glob('[0-9]*.json')), 'shards')}",
+        f"embedded on: {devices(shards, 'shards')}",
         f"trained on: {devices(args.trainings, 'stages')}",
         f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
     ]

@@ -46,7 +46,8 @@ def describe(folder: Path) -> ROCrate:
         "softwareRequirements": header["versions"].split(", "),
     }
     corpus = config["corpus"]["source"]
-    sources = [config["teacher"]["source"], *([corpus] if isinstance(corpus, str) else corpus)]
+    sources = [teacher["source"] for teacher in [config["teacher"], *config["teacher"]["others"]]]
+    sources += [corpus] if isinstance(corpus, str) else corpus
     sources += config["baselines"].values()
     sources += [task["source"] for task in config["evaluation"]["custom_tasks"].values()]
     revisions = {row["task"]: row["dataset_revision"] for row in summary["rows"]}

@@ -106,13 +106,14 @@ def final_lines(
     return lines
 
 
-def page(summary: dict, differences: list[dict], speed: dict) -> list[Section]:
+def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str]) -> list[Section]:
     """The sections of the summary: first the final models, in a table that fits a screen, then all details.
 
     Args:
         summary: ``summary.json``.
         differences: the rows of ``differences.csv``.
         speed: ``speed.json``.
+        teachers: notes, each with the teacher's name before it.
     """
     rows, means, intervals, settings = (summary[key] for key in ("rows", "averages", "intervals", "settings"))
     megabytes = {name: size / 1e6 for name, size in summary["sizes"].items()}
@@ -133,7 +134,12 @@ def page(summary: dict, differences: list[dict], speed: dict) -> list[Section]:
     sections = [
         Section(
             settings["run"],
-            [settings["about"], EXPLANATION, settings["reference_about"] if settings["reference"] else ""],
+            [
+                settings["about"],
+                EXPLANATION,
+                *(f"Note on {note}." for note in teachers),
+                settings["reference_about"] if settings["reference"] else "",
+            ],
             ["Model", "Kind", *counted, "Avg", "Size (MB)", "Sentences/s (threads)"],
             final_lines(means, intervals, megabytes, fastest(speed["rows"]), settings),
         ),
@@ -179,12 +185,14 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--differences", type=Path, required=True, help="differences.csv")
     parser.add_argument("--speed", type=Path, required=True, help="speed.json")
+    parser.add_argument("--teacher", type=Path, nargs="+", required=True, help="checked.json of each teacher")
     parser.add_argument("--plots", type=Path, nargs="*", default=[], help="SVG files that the HTML shows")
     parser.add_argument("--markdown", type=Path, required=True)
     parser.add_argument("--html", type=Path, required=True)
     args = parser.parse_args(argv)
     speed = read_json(args.speed, ["rows", "loading", "failed"])
-    sections = page(read_json(args.summary), read_differences(args.differences), speed)
+    notes = [f"{path.parent.name}: {note}" for path in args.teacher for note in read_json(path, ["notes"])["notes"]]
+    sections = page(read_json(args.summary), read_differences(args.differences), speed, notes)
     write_text(args.markdown, markdown_page(sections))
     write_text(args.html, render("page.html.jinja", sections=sections, plots=list(map(drawing, args.plots))))
 

@@ -163,3 +163,27 @@ class RowsOnDisk:
         if self.mean is not None:
             values = values.astype(np.float32) - self.mean
         return values if self.directions is None else values @ self.directions
+
+
+class SideBySide:
+    """The rows of several teachers, each at unit length, side by side.
+
+    The cosine of two such rows is the mean of the teachers' cosines.
+    """
+
+    def __init__(self, parts: list[RowsOnDisk]) -> None:
+        """Take the embeddings of the same sentences by each teacher."""
+        self.parts = parts
+        self.shape = (len(parts[0]), sum(part.shape[1] for part in parts))
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Some rows in the given order, ``[len(rows), the teachers' dimensions]`` float32."""
+        read = [part[rows] for part in self.parts]
+        return np.concatenate([each / np.linalg.norm(each, axis=1, keepdims=True).clip(1e-12) for each in read], axis=1)
+
+
+Rows = RowsOnDisk | SideBySide

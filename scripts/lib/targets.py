@@ -5,8 +5,23 @@ from pathlib import Path
 import numpy as np
 from model2vec import StaticModel
 
-from lib.shards import RowsOnDisk, each_shard, shard_path
+from lib.job.command import InputError
+from lib.shards import Rows, RowsOnDisk, SideBySide, each_shard, shard_path
 from lib.static_model import SENTENCES_AT_ONCE
+
+
+def targets_of_all(
+    folders: list[Path], sentences: Path, shards: int, count: int, dimensions: int | None = None
+) -> Rows:
+    """``teacher_targets`` of one teacher, or those of several side by side.
+
+    Raises:
+        InputError: ``dimensions`` are given with several teachers.
+    """
+    if len(folders) > 1 and dimensions is not None:
+        raise InputError(f"training: expected the loss similarity for {len(folders)} teachers, found another")
+    targets = [teacher_targets(folder, sentences, shards, count, dimensions) for folder in folders]
+    return targets[0] if len(targets) == 1 else SideBySide(targets)
 
 
 def teacher_targets(

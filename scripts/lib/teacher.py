@@ -22,7 +22,8 @@ OUT_OF_MEMORY = (
     "can't allocate memory",
     "could not create a primitive",
 )  # the messages of PyTorch on the CPU and of oneDNN
-LEAST_COSINE = 0.99  # between vectors of the same text with different padding, also in bfloat16
+LEAST_COSINE = 0.99  # between vectors of the same text that are computed in two ways, also in bfloat16
+SAME = 1e-5  # relative difference of numbers that rounding makes
 POOLINGS = ["mean", "mean-with-special", "cls", "last"]
 
 
@@ -48,11 +49,12 @@ class Teacher:
             prompt: text before each sentence; its tokens are averaged too, as in sentence-transformers.
 
         Raises:
-            InputError: the folder is not a transformer with all of its weights, it reads fewer tokens, or a vector
-                is not finite or not of its hidden size.
+            InputError: the folder is not a transformer with all of its weights, it reads fewer tokens, or its vectors
+                are of no use.
         """
         dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
         self.model, self.tokenizer = load_transformer(folder, dtype)
+        self.model.config.use_cache = False  # a decoder would keep keys and values of each layer for further tokens
         self.hidden_size = self.model.config.hidden_size
         positions = positions_of(self.model)
         if positions is not None and max_length > positions:
@@ -71,14 +73,12 @@ class Teacher:
         """Embed a short text alone and with a longer one in a batch, and a text of the maximum length.
 
         Raises:
-            InputError: it fails, a vector is not finite or not of the hidden size, or padding changes a vector.
+            InputError: it fails, a vector is not finite or not of the hidden size, padding changes a vector, or texts
+                that begin alike have the same vector.
         """
         texts = ["a sentence", "a sentence of a few more words", "word " * self.max_length]
-        vectors = np.zeros((len(texts), self.hidden_size), np.float32)
         try:
-            ((_, alone),) = self.embed(texts[:1])
-            for rows, values in self.embed(texts):
-                vectors[rows] = values
+            alone, vectors = self.vectors(texts[:1]), self.vectors(texts)
         except InputError:
             raise
         except Exception as error:  # a model that cannot read what its config promises fails in its own way
@@ -91,12 +91,26 @@ class Teacher:
                 f"teacher {folder}: expected {self.hidden_size} finite numbers in an embedding, "
                 f"found {np.isfinite(vectors[0]).sum()} of {self.hidden_size}"
             )
-        cosine = alone[0] @ vectors[0] / np.maximum(np.linalg.norm(alone[0]) * np.linalg.norm(vectors[0]), 1e-12)
-        if vectors[0].any() and cosine < LEAST_COSINE:
+        if not vectors[0].any():
+            return
+        similarity = cosines(alone, vectors[:1])[0]
+        if similarity < LEAST_COSINE:
             raise InputError(
                 f"teacher {folder}: expected the same vector for a text alone and in a batch with a longer one, "
-                f"found a cosine of {cosine:.3f}: the padding is not masked"
+                f"found a cosine of {similarity:.3f}: the padding is not masked"
             )
+        if np.abs(vectors[1] - vectors[0]).max() <= SAME * np.abs(vectors[0]).max():
+            raise InputError(
+                f"teacher {folder}: expected different vectors of different texts, found the same for two that begin "
+                f"alike with teacher.pooling {self.pooling}: in a decoder no token reads those after it"
+            )
+
+    def vectors(self, texts: list[str]) -> np.ndarray:
+        """The embeddings of some texts in their order, ``[len(texts), hidden_size]`` float32."""
+        vectors = np.zeros((len(texts), self.hidden_size), np.float32)
+        for rows, values in self.embed(texts):
+            vectors[rows] = values
+        return vectors
 
     def tokenize(self, sentences: list[str]) -> Tokens:
         """Tokenize sentences on all cores; only the last step holds Python's lock."""
@@ -226,6 +240,12 @@ class Teacher:
             return hidden[torch.arange(len(lengths), device=self.device), lengths - 1]
         weights = (real & ~special[places] if self.pooling == "mean" else real).unsqueeze(-1).float()
         return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The cosine of each row of ``left`` with that row of ``right``; 0 for a row of zeros."""
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return (left * right).sum(axis=1) / np.maximum(lengths, 1e-12)
 
 
 def to_host(values: Tensor) -> Callable[[], np.ndarray]:

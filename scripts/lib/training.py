@@ -21,7 +21,7 @@ from lib.job.device import add_device_arguments, job_device
 from lib.job.progress import progress, say
 from lib.losses import contrastive_loss, similarity_loss
 from lib.plan.held_out import held_out
-from lib.shards import RowsOnDisk
+from lib.shards import Rows
 from lib.static_model import with_vectors
 from lib.student import ADAM, Batch, SharedTable, Table, lay_out
 
@@ -102,7 +102,7 @@ class Data:
 
     tokens: np.ndarray
     offsets: np.ndarray
-    targets: np.ndarray | RowsOnDisk
+    targets: np.ndarray | Rows
     device: str
 
     def read(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Batch, Tensor]]:
@@ -163,7 +163,7 @@ def train(
     model: StaticModel,
     tokens: np.ndarray,
     offsets: np.ndarray,
-    targets: np.ndarray | RowsOnDisk,
+    targets: np.ndarray | Rows,
     settings: TrainingSettings,
     device: str,
     checkpoint: Checkpoint | None = None,

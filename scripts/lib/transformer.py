@@ -25,16 +25,22 @@ logging.disable_progress_bar()
 def load_transformer(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load a transformer and its tokenizer, with the attention that transformers chooses for the architecture.
 
-    Of an encoder-decoder such as T5, only the encoder is loaded.
+    Of T5 and similar encoder-decoders, only the encoder is loaded.
 
     Raises:
-        InputError: the folder holds no transformer with safetensors weights and a tokenizer, or weights are missing.
+        InputError: the folder holds no transformer with safetensors weights and a tokenizer, or weights are missing; or
+            it is an encoder-decoder of another kind.
     """
     check_folder(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+        if auto is AutoModel and config.is_encoder_decoder:  # whose vectors would be the decoder's
+            raise InputError(
+                f"transformer {folder}: expected an encoder, a decoder, or an encoder-decoder like T5, "
+                f"found {config.model_type}"
+            )
         model = load_whole(auto, folder, dtype=dtype)
     except InputError:
         raise

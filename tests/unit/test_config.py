@@ -12,6 +12,8 @@ from lib.plan.config import check_config, check_used, expand_seeds, read_config,
 from lib.plan.tasks import BENCHMARK, BENCHMARK_TASKS, TYPE_OF
 from lib.tasks import mteb_task
 
+OTHER = {"source": "path:teacher", "max_length": 65, "pooling": "cls", "prompt": ""}
+
 
 def test_the_known_tasks_are_the_benchmarks():
     tasks = [task.metadata for task in mteb.get_benchmark(BENCHMARK).tasks]
@@ -193,6 +195,8 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ),
         ("models.b", {"from": "small", "dimensions": 16}, r"^models\.b\.dimensions: 16.*16.*small"),
         ("teacher.max_length", 65, r"^teacher\.max_length: 65.*64"),
+        ("teacher.others", [OTHER | {"source": "path:nowhere"}], r"^teacher\.others\[0\]\.source: .*nowhere"),
+        ("teacher.others", [OTHER], r"^teacher\.others\[0\]\.max_length: 65.*64"),
         ("corpus.language", "xx", r"^corpus\.language: 'xx'"),
         ("corpus.source", "path:{x}", r"^corpus\.source: .*\{x\}"),
         ("evaluation.custom_tasks.Pairs.type", "PairClassification", r"^evaluation\.custom_tasks\.Pairs: "),
@@ -204,10 +208,23 @@ def test_what_does_not_fit_together_is_refused_before_any_job(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "{x}").touch()
-    base = read_config(REPOSITORY / "config.yaml")
+    (tmp_path / "teacher").symlink_to(teacher_folder)
     overlay = changed(tiny_config(tmp_path / "data", teacher_folder), path, value)
     overlay["build"] = ["small", *(["b"] if path == "models.b" else [])]
+    check_refused(overlay, words)
+
+
+def check_refused(overlay, words):
+    """Lay an overlay over config.yaml, which has to be refused with some words."""
+    base = read_config(REPOSITORY / "config.yaml")
     config = copy.deepcopy(base)
     update_config(config, overlay)
     with pytest.raises(InputError, match=words):
         check_config(config, [base, overlay], "sources")
+
+
+def test_several_teachers_are_refused_with_a_loss_that_knows_one(tmp_path, teacher_folder):
+    overlay = tiny_config(tmp_path / "data", teacher_folder)
+    overlay["teacher"]["others"] = [OTHER | {"source": f"path:{teacher_folder}", "max_length": 64}]
+    overlay["models"]["small"]["training"] = {"loss": "contrastive"}
+    check_refused(overlay, r"^models\.small: .*contrastive.*similarity.*teacher\.others")

@@ -16,7 +16,7 @@ COMMIT = "a" * 40
 CONFIG = {
     "run": "made",
     "about": "",
-    "teacher": {"source": "hub:some/teacher@1"},
+    "teacher": {"source": "hub:some/teacher@1", "others": [{"source": "hub:another/teacher@2"}]},
     "corpus": {"source": ["hub:some/texts@2/en", "path:texts"]},
     "baselines": {"teacher": "hub:some/teacher@1"},
     "evaluation": {"baselines": ["teacher"], "custom_tasks": {"Mine": {"source": "path:mine"}}},
@@ -60,6 +60,7 @@ def test_the_crate_names_every_file_and_what_the_run_was_made_of(folder):
     assert "embedded on: cpu (shards: 2)" in action["description"]
     assert {entity["identifier"] for entity in action["object"]} == {
         "hub:some/teacher@1",
+        "hub:another/teacher@2",
         "hub:some/texts@2/en",
         "path:texts",
         "path:mine",

@@ -135,7 +135,8 @@ def run_folder(tmp_path):
     summarize.main([str(part) for part in command])
     (tmp_path / "plot.svg").write_text('<?xml version="1.0"?>\n<svg><text>A plot</text></svg>')
     command = ["--summary", tmp_path / "summary.json", "--differences", differences, "--speed", tmp_path / "speed.json"]
-    command += ["--plots", tmp_path / "plot.svg"]
+    (tmp_path / "checked.json").write_text(json.dumps({"notes": ["its own pipeline pools by cls"]}))
+    command += ["--teacher", tmp_path / "checked.json", "--plots", tmp_path / "plot.svg"]
     command += ["--markdown", tmp_path / "summary.markdown", "--html", tmp_path / "summary.html"]
     write_summary.main([str(part) for part in command])
     return tmp_path
@@ -165,6 +166,7 @@ def test_markdown_shows_scores_sizes_and_the_reference(run_folder):
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 | 31,234 (2) |" in final and "| distilled |" not in final
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 | 7.5 |\n" in stages
     assert "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 |\n" in stages
+    assert "its own pipeline pools by cls" in final
     ours = "| other | baseline | 20.00 | 50.00 | 20.00 | 30.00 | 90.0 | 210 (1) |\n"
     assert re.search(re.escape(ours) + r"\| other \| .*MTEB's results \| – \| – \| – \| 31.00 \| – \| – \|", final)
     (header,) = (line for line in final.splitlines() if line.startswith("| Model"))
@@ -521,6 +523,9 @@ def model(run_folder, exported):
     return run_folder / "distilled"
 
 
+TEACHER = {"source": f"hub:some/teacher@{'b' * 40}", "pooling": "mean", "max_length": 512, "prompt": ""}
+
+
 def released(run_folder, model, most_lost=0.1, **changed):
     """The release folder ``path/to/m`` of a float32 model."""
     settings = {
@@ -541,8 +546,7 @@ def released(run_folder, model, most_lost=0.1, **changed):
         "training": {"loss": "similarity", "learning_rate": 0.02, "seed": 42},
         "sample": {"min_words": 5, "max_words": 60, "spans": 0.4, "span_words": 12, "seed": 0},
         "sentences": 400,
-        "teacher": f"hub:some/teacher@{'b' * 40}",
-        "pooling": {"pooling": "mean", "max_length": 512, "prompt": ""},
+        "teachers": [TEACHER],
     } | changed
     output = run_folder / "path" / "to" / "m"
     command = ["--name", "m", "--float32", model, "--output", output]
@@ -610,7 +614,7 @@ def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_f
     folder = released(run_folder, model, most_lost=10)
     data = ModelCard.load(folder / "README.md").data
     assert (data.base_model, data.datasets, data.language, data.license) == (
-        "some/teacher",
+        ["some/teacher"],
         ["some/texts"],
         "en",
         "mit",
@@ -640,7 +644,7 @@ def test_no_path_of_this_machine_is_published(run_folder, model, teacher_folder)
     speed = json.loads((run_folder / "speed.json").read_text(encoding="utf-8"))
     speed["failed"] = {"other/baseline": "model /home/alice/other: cannot be loaded"}
     (run_folder / "speed.json").write_text(json.dumps(speed), encoding="utf-8")
-    own = {"teacher": "path:/home/alice/teacher", "corpus": ["path:/home/alice/texts.txt"]}
+    own = {"teachers": [TEACHER | {"source": "path:/home/alice/teacher"}], "corpus": ["path:/home/alice/texts.txt"]}
     folder = released(run_folder, model, most_lost=10, **own)
     files = [path for path in folder.rglob("*") if path.is_file()]
     private = [b"alice", *(str(path).encode() for path in (run_folder, teacher_folder, Path.cwd()))]
@@ -672,7 +676,7 @@ def test_texts_of_the_config_stay_texts_in_the_card(run_folder, model):
     changed = {"license": licence, "about": "</p><script>x()</script>", "corpus": ["path:a`<script>`"]}
     folder = released(run_folder, model, most_lost=10, **changed)
     card = ModelCard.load(folder / "README.md")
-    assert (card.data.license, card.data.base_model) == (licence, "some/teacher")
+    assert (card.data.license, card.data.base_model) == (licence, ["some/teacher"])
     assert "<script>" not in card.text and card.text.count("\n# ") == 1
 
 

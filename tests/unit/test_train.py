@@ -29,7 +29,7 @@ from lib.job.files import HASHES, sha256
 from lib.losses import contrastive_loss, plain_similarity_loss, similarity_loss
 from lib.static_model import load_static_model
 from lib.student import SharedTable, Table, lay_out
-from lib.targets import previous_targets, teacher_targets
+from lib.targets import previous_targets, targets_of_all, teacher_targets
 
 SETTINGS = training.TrainingSettings(
     "similarity",
@@ -499,6 +499,38 @@ def test_the_teachers_targets_are_reduced_to_principal_components(folders):
     reduced = found[np.arange(200)]
     assert found.shape == (300, 5)
     np.testing.assert_allclose(np.abs(reduced), np.abs(expected), atol=1e-3)
+
+
+def other_teacher(folders, tmp_path):
+    """Another teacher's embeddings of the same sentences, beside links to their shards."""
+    shutil.copytree(folders / "shards", tmp_path / "shards")
+    shutil.copy(folders / "manifest.json", tmp_path)
+    for number in range(2):
+        write_embeddings(tmp_path / "shards" / f"0000{number}.parquet", random_rows(150, 7, number).numpy() * 9)
+    return tmp_path / "shards"
+
+
+def test_the_cosines_of_several_teachers_targets_are_the_mean_of_theirs(folders, tmp_path):
+    both = [folders / "shards", other_teacher(folders, tmp_path)]
+    found = targets_of_all(both, folders / "shards", 2, 300)
+    rows = np.random.default_rng(0).permutation(300)
+    of_each = [torch.from_numpy(teacher_targets(each, folders / "shards", 2, 300)[rows]) for each in both]
+    together = torch.from_numpy(found[rows])
+    assert found.shape == (300, 32 + 7) and len(found) == 300 and together.dtype == torch.float32
+    expected = np.mean([cosine_matrix(each, each) for each in of_each], axis=0)
+    np.testing.assert_allclose(cosine_matrix(together, together), expected, atol=1e-5)
+    alone = targets_of_all(both[:1], folders / "shards", 2, 300)
+    np.testing.assert_array_equal(alone[rows], of_each[0].numpy())
+    with pytest.raises(InputError, match="similarity"):
+        targets_of_all(both, folders / "shards", 2, 300, dimensions=16)
+
+
+def test_a_student_of_two_teachers_is_another_than_of_one(folders, tmp_path):
+    other = other_teacher(folders, tmp_path)
+    run_main(folders, tmp_path / "one")
+    run_main(folders, tmp_path / "two", "--embeddings", folders / "shards", other)
+    first, second = (load_static_model(tmp_path / name).embedding for name in ("one", "two"))
+    assert first.shape == second.shape and not np.allclose(first, second)
 
 
 def test_the_targets_of_the_generation_before_are_its_embeddings(folders, sentences, tmp_path, monkeypatch):

@@ -30,11 +30,16 @@ def test_untouched_config_gives_the_whole_family_without_a_hub(tmp_path):
     assert "train_born_again" not in jobs
 
 
-def test_two_million_sentences_in_small_shards_fit_on_command_lines(tmp_path):
+def test_two_million_sentences_in_small_shards_of_two_teachers_fit_on_command_lines(tmp_path):
     target = "results/potion-mxbai/models/potion-mxbai-2m-512d/pretrained/model.safetensors"
     checkout = copy_checkout(tmp_path / "checkout")
-    done = snakemake(checkout, "-n", "-p", target, config={"corpus": {"shard_size": 5000}})
-    assert planned(done)["embed"] == 400
+    other = {"source": f"hub:some/teacher@{'a' * 40}", "max_length": 256, "pooling": "cls", "prompt": "query: "}
+    config = {"corpus": {"shard_size": 5000}, "teacher": {"others": [other]}}
+    done = snakemake(checkout, "-n", "-p", target, config=config)
+    jobs = planned(done)
+    assert (jobs["embed"], jobs["embed_by_other_teacher"], jobs["check_other_teacher"]) == (400, 400, 1)
+    assert "--max-length 256 --pooling cls --prompt='query: '" in done.stdout
+    assert re.search(r"--embeddings \S+/teacher \S+/teacher-2 ", done.stdout)
     commands = [line for line in done.stdout.splitlines() if "python scripts/" in line]
     assert any("scripts/train.py" in command for command in commands)
     assert max(map(len, commands)) < 10_000  # Linux takes 131,072 for one argument

@@ -215,6 +215,8 @@ def check_meaning(config: dict, sources: str) -> None:
     """
     evaluation = config["evaluation"]
     texts = {"teacher.source": config["teacher"]["source"]}
+    others = config["teacher"]["others"]
+    texts |= {f"teacher.others[{number}].source": other["source"] for number, other in enumerate(others)}
     several = isinstance(config["corpus"]["source"], list)
     for number, text in enumerate(corpus_sources(config)):
         texts[f"corpus.source[{number}]" if several else "corpus.source"] = text
@@ -244,6 +246,11 @@ def check_meaning(config: dict, sources: str) -> None:
     teacher = Path(folder_of(config["teacher"]["source"], sources))
     if teacher.exists():
         check_teacher(config, teacher)
+    for number, other in enumerate(others):
+        folder = Path(folder_of(other["source"], sources))
+        if folder.exists():
+            check_folder(folder)
+            check_positions(folder, other["max_length"], f"teacher.others[{number}]")
     if config["corpus"]["language"] not in (None, "en"):
         from lib.language import check_language
 
@@ -274,6 +281,10 @@ def check_meaning(config: dict, sources: str) -> None:
             raise InputError(
                 f"models.{name}.released: {released!r}, expected a stage of the model: {', '.join(stages)}"
             )
+    for name, model in config["models"].items():
+        loss = (config["training"] | model.get("training", {}))["loss"]
+        if others and loss != "similarity":
+            raise InputError(f"models.{name}: the loss {loss}, expected similarity, because teacher.others has entries")
     both = set(config["models"]) & set(config["baselines"])
     if both:
         raise InputError(f"{sorted(both)}: expected different names for models and baselines")
@@ -290,17 +301,24 @@ def check_teacher(config: dict, teacher: Path) -> None:
     """
     models = config["models"]
     check_folder(teacher, max(dimensions_of(models, name) for name in models))
-    about = read_json(teacher / "config.json")
-    positions = about.get("max_position_embeddings")
-    length = config["teacher"]["max_length"]
-    if isinstance(positions, int) and length > positions:
-        raise InputError(f"teacher.max_length: {length}, expected at most the teacher's {positions} positions")
-    tokens = about.get("vocab_size")
+    check_positions(teacher, config["teacher"]["max_length"], "teacher")
+    tokens = read_json(teacher / "config.json").get("vocab_size")
     for name, model in models.items():
         added = models[lineage(models, name)[-1]]["vocabulary"]
         most = tokens if added == "teacher" or tokens is None else tokens + added
         if isinstance(most, int) and model.get("clusters", 0) >= most:
             raise InputError(f"models.{name}.clusters: {model['clusters']}, expected fewer than the {most} tokens")
+
+
+def check_positions(teacher: Path, length: int, key: str) -> None:
+    """Check that a teacher on disk has positions for ``length`` tokens.
+
+    Raises:
+        InputError: it does not.
+    """
+    positions = read_json(teacher / "config.json").get("max_position_embeddings")
+    if isinstance(positions, int) and length > positions:
+        raise InputError(f"{key}.max_length: {length}, expected at most the teacher's {positions} positions")
 
 
 def check_tasks(names: Iterable[str], custom: Iterable[str] = ()) -> None:

@@ -55,12 +55,21 @@ def trained_stage(generation: int) -> str:
     return f"born-again-{generation}" if generation else "pretrained"
 
 
+def folder_of_teacher(number: int) -> str:
+    """The name of a teacher's folder of embeddings: ``teacher`` for number 0, then ``teacher-2`` and so on."""
+    return f"teacher-{number + 1}" if number else "teacher"
+
+
 class Family:
     """The models of a run, by its config."""
 
     def __init__(self, config: dict) -> None:
         """Take a checked config, which has only models that are built, each with one seed."""
         self.config, self.models = config, config["models"]
+        first = {key: value for key, value in config["teacher"].items() if key != "others"}
+        self.teachers = {
+            folder_of_teacher(number): each for number, each in enumerate([first, *config["teacher"]["others"]])
+        }
         self.baselines, self.tasks = config["baselines"], config["evaluation"]["tasks"]
         self.custom_tasks = config["evaluation"]["custom_tasks"]
         self.corpus, decontaminate = corpus_sources(config), config["corpus"]["decontaminate"]
@@ -78,7 +87,8 @@ class Family:
 
         Texts of a hub are streamed, and paths are used in place.
         """
-        texts = [(text, "model") for text in [self.config["teacher"]["source"], *self.baselines.values()]]
+        teachers = [teacher["source"] for teacher in self.teachers.values()]
+        texts = [(text, "model") for text in [*teachers, *self.baselines.values()]]
         texts += [(text, "dataset") for text in self.corpus if parse_source(text).kind != "hub"]
         texts += [(self.custom_tasks[t]["source"], "dataset") for t in self.used_tasks if t in self.custom_tasks]
         sources = [(parse_source(text), text, kind) for text, kind in texts]
@@ -279,7 +289,7 @@ class Family:
         """The settings that a model card shows."""
         _, *sources = self.lineage(model)
         release = self.config["release"]
-        corpus, teacher = self.config["corpus"], self.config["teacher"]
+        corpus = self.config["corpus"]
         return {
             "about": self.config["about"],
             "baselines": list(self.baselines),
@@ -298,8 +308,7 @@ class Family:
             "training": self.training(model),
             "sample": {key: corpus[key] for key in ("min_words", "max_words", "spans", "span_words", "seed")},
             "sentences": self.sentences_of(model),
-            "teacher": teacher["source"],
-            "pooling": {key: teacher[key] for key in ("pooling", "max_length", "prompt")},
+            "teachers": list(self.teachers.values()),
         }
 
     def summary_settings(self, seeds: dict[str, list[str]]) -> dict[str, Any]:

@@ -74,8 +74,8 @@ class Keys(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class Teacher(Keys):
-    """The transformer to learn from."""
+class OtherTeacher(Keys):
+    """A further transformer to learn from."""
 
     source: SourceText
     """A transformers folder with `model.safetensors` and a fast tokenizer."""
@@ -85,6 +85,13 @@ class Teacher(Keys):
     """`mean` of all but the special tokens, `mean-with-special`, `cls` or `last`."""
     prompt: Text
     """Text before each sentence, if the teacher expects one."""
+
+
+class Teacher(OtherTeacher):
+    """The transformer to learn from; the student's vectors are first distilled from it."""
+
+    others: list[OtherTeacher]
+    """Further teachers: the loss `similarity` takes the mean of all teachers' cosines. Each has the keys above."""
 
 
 class Corpus(Keys):
@@ -288,22 +295,24 @@ PATTERNS = {
 def places(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[type[BaseModel], str, str]]:
     """Each key of a config, in order: the model of its mapping, its path, and its field's name.
 
-    In a path ``<name>`` is a key that the user chooses.
+    In a path ``<name>`` is a key that the user chooses, and ``<n>`` an entry of a list.
     """
     for name, field in model.model_fields.items():
         here = (*path, field.alias or name)
         yield model, ".".join(here), name
-        for inner, chosen in inner_models(field.annotation):
-            yield from places(inner, (*here, "<name>") if chosen else here)
+        for inner, within in inner_models(field.annotation):
+            yield from places(inner, (*here, *within))
 
 
-def inner_models(annotation: Any) -> Iterator[tuple[type[BaseModel], bool]]:
-    """The models in a type, and whether they are the values of a mapping."""
+def inner_models(annotation: Any) -> Iterator[tuple[type[BaseModel], list[str]]]:
+    """The models in a type, and the part of the path to values of a mapping and entries of a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation, False
+        yield annotation, []
+    origin = get_origin(annotation)
+    own = ["<name>"] if origin is dict else ["<n>"] if origin is list else []
     for part in get_args(annotation):
-        for model, chosen in inner_models(part):
-            yield model, chosen or get_origin(annotation) is dict
+        for model, within in inner_models(part):
+            yield model, [*own, *within]
 
 
 def path_of(error: ErrorDetails, config: Any) -> list[str | int]:
@@ -338,7 +347,7 @@ def hint(path: list[str | int], config: dict) -> str:
     siblings, elsewhere = [], []
     for model, place, _ in places():
         *above, key = place.split(".")
-        fits = len(above) == len(here) and all(a in ("<name>", b) for a, b in zip(above, here, strict=True))
+        fits = len(above) == len(here) and all(a in ("<name>", "<n>", b) for a, b in zip(above, here, strict=True))
         if fits and not (inside and len(here) == 2 and model is not kind):
             siblings.append(key)
         elif key == path[-1] and not fits:
