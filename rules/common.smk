@@ -37,6 +37,10 @@ shell.prefix(
 # jobs use the Python that runs Snakemake, unless they have an environment of their own
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
+# a function of bash in place of tee: a traceback is in the log alone, and the line after it names the log
+ON_THE_TERMINAL = "s|(traceback above|(traceback in '\"$1\"'|; /^Traceback (most recent call last):/d; /^  /d"
+os.environ.update({"BASH_FUNC_tee%%": f"() {{ command tee \"$1\" | sed -u '{ON_THE_TERMINAL}'; }}"})
+
 # mteb creates a folder for results on import, by default in the home directory
 os.environ.setdefault("MTEB_CACHE", ".snakemake/mteb")
 

@@ -12,7 +12,12 @@ from lib.job.command import InputError, first_line
 from lib.job.files import read_json, write_json
 
 UNCHECKED = "HUB_COMMITS_UNCHECKED"
-NOT_WANTED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.ot", "*.msgpack", "*.onnx", "onnx/*", "openvino/*"]
+TEXTS = [".csv", ".json", ".jsonl", ".parquet", ".tsv", ".txt"]
+WANTED = {  # endings of the files that are read, by the type of the repository
+    "model": [".jinja", ".json", ".model", ".safetensors", ".txt"],
+    "dataset": [*TEXTS, *(f"{ending}.gz" for ending in TEXTS)],
+}
+OTHER_FORMATS = ["onnx/*", "openvino/*"]  # of the same weights
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -70,9 +75,13 @@ def list_files(repository: str, repo_type: str, pin: str) -> list[str]:
     return names
 
 
-def wanted(names: Iterable[str], path: str) -> list[str]:
-    """Those of a repository's files that are downloaded: under a path if one is given, and weights as safetensors."""
+def wanted(names: Iterable[str], repo_type: str, path: str) -> list[str]:
+    """Those of a repository's files that are downloaded: under a path if one is given, and with one of the endings.
+
+    Neither code nor weights in a format that can hold code.
+    """
     from huggingface_hub.utils import filter_repo_objects
 
     allowed = [path, f"{path}/*"] if path else None
-    return sorted(filter_repo_objects(names, allow_patterns=allowed, ignore_patterns=NOT_WANTED))
+    names = filter_repo_objects(names, allow_patterns=allowed, ignore_patterns=OTHER_FORMATS)
+    return sorted(name for name in names if name.lower().endswith(tuple(WANTED[repo_type])))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 from helpers import distilled, write_task
+from safetensors.torch import save_file
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader
@@ -256,6 +257,28 @@ def test_a_transformer_in_bfloat16_is_pooled_in_float32(teacher_folder, sentence
 def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd):
     embedder.load_embedder(teacher_folder, "cpu")(sentences)
     assert "\r" not in capfd.readouterr().err
+
+
+def test_weights_that_can_hold_code_are_refused(teacher_folder, tmp_path):
+    folder = shutil.copytree(teacher_folder, tmp_path / "baseline")
+    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense")]
+    types = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (kind, path) in enumerate(modules)
+    ]
+    configs = {
+        "modules.json": types,
+        "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True},
+        "2_Dense/config.json": {"in_features": 32, "out_features": 4, "bias": False},
+    }
+    for name, content in configs.items():
+        write_json(folder / name, content)
+    weights = {"linear.weight": torch.ones(4, 32)}
+    torch.save(weights, folder / "2_Dense" / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"2_Dense/pytorch_model\.bin"):
+        embedder.load_embedder(folder, "cpu")
+    save_file(weights, folder / "2_Dense" / "model.safetensors")
+    assert embedder.load_embedder(folder, "cpu")(["boat"]).shape == (1, 4)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

@@ -154,7 +154,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 200_000])
 def test_a_file_that_is_no_json_is_named(tmp_path, content):
     path = tmp_path / "broken.json"
     path.write_bytes(content)
@@ -190,6 +190,9 @@ def test_a_folder_is_compared_with_the_hashes_that_were_written(tmp_path):
             check_hashes(folder, required)
     (folder / "inner" / "a").unlink()
     with pytest.raises(InputError, match="inner/a"):
+        check_hashes(folder)
+    (folder / HASHES).write_text("[]")
+    with pytest.raises(InputError, match=HASHES):
         check_hashes(folder)
     (folder / HASHES).unlink()
     with pytest.raises(InputError, match=HASHES):

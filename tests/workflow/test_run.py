@@ -487,6 +487,18 @@ def test_a_shard_cut_short_is_named(finished, tmp_path):
     assert not (results / "teacher" / "00001.npy").exists()
 
 
+def test_a_bug_is_one_line_on_the_terminal_and_its_traceback_is_in_the_log(tmp_path, teacher_folder):
+    config = tiny_config(tmp_path / "data", teacher_folder)
+    config["corpus"]["decontaminate"] = []
+    checkout = copy_checkout(tmp_path / "checkout")
+    script = checkout / "scripts" / "write_sample_settings.py"
+    script.write_text(script.read_text(encoding="utf-8").replace("run(main)", "run(lambda argv: {}['made'])"))
+    output = failed(checkout, config, f"results/{RUN}/corpus/settings.json")
+    log = f"results/{RUN}/logs/write_sample_settings.log"
+    assert f"error: unexpected KeyError: 'made' (traceback in {log}; commit" in output
+    assert "Traceback (most recent call last):" in (checkout / log).read_text(encoding="utf-8")
+
+
 def test_a_second_snakemake_is_refused_after_unlock_too(tmp_path, teacher_folder):
     config = tiny_config(tmp_path / "data", teacher_folder)
     checkout = copy_checkout(tmp_path / "checkout")

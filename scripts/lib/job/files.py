@@ -131,7 +131,10 @@ def check_hashes(folder: Path, required: bool = True) -> None:
         raise InputError(
             f"{folder}: expected {HASHES}, the hashes of its files, found none; delete it to make it again"
         )
-    for name, expected in read_json(folder / HASHES).items():
+    hashes = read_json(folder / HASHES)
+    if not isinstance(hashes, dict):
+        raise InputError(f"{folder / HASHES}: expected hashes by name, found others; delete {folder} to make it again")
+    for name, expected in hashes.items():
         if not (folder / name).is_file() or sha256(folder / name) != expected:
             raise InputError(
                 f"{folder / name}: damaged: its hash is not the one in {HASHES}; delete {folder} to make it again"
@@ -157,7 +160,7 @@ def read_json(path: Path, keys: Iterable[str] = ()) -> Any:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested too deeply
         raise InputError(f"{path}: expected JSON, found {error}") from error
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:

@@ -62,7 +62,7 @@ def read_config(path: Path) -> dict:
         raise InputError(f"{path}, line {line}: expected UTF-8, found {error.object[error.start]:#x}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: expected JSON, found {error.msg}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested too deeply
         raise InputError(f"{path}: expected {language}, found {error}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
