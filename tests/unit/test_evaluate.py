@@ -369,6 +369,29 @@ def test_damaged_data_is_named(tmp_path, content):
         read_data(data)
 
 
+def test_texts_without_a_known_token_are_scored_like_any_other(model_folder, tmp_path):
+    odd = [
+        "",
+        " ",
+        "\0",
+        "\u6f22 \u6f22",
+        "!!!",
+        "\U0001f469\u200d\U0001f680",
+        "\u202e\u05d0",
+        "x" * 100_000,
+        "boat " * 9_000,
+    ]
+    texts = [*odd, *(text for text, _ in synthetic_sentences(15))]
+    pairs = {"sentence1": texts, "sentence2": texts[::-1]}
+    write_task(tmp_path / "Stars.arrow", test=pairs | {"score": [float(i % 7) for i in range(24)]})
+    write_task(tmp_path / "Pairs.arrow", test=pairs | {"labels": [0, 1] * 12})
+    half = {"text": texts, "label": [0, 1, 1] * 8}
+    write_task(tmp_path / "Kinds.arrow", train=half, test=half)
+    types = {"Stars": "STS", "Pairs": "PairClassification", "Kinds": "Classification"}
+    found = scores(model_folder, tmp_path / "out", types, *(tmp_path / f"{task}.arrow" for task in types))
+    assert list(found) == list(types) and np.isfinite(list(found.values())).all()
+
+
 def test_a_column_is_read_without_the_others(tmp_path):
     data = write_task(tmp_path / "task.arrow", test={"text": ["long " * 20_000] * 100, "label": [0, 1] * 50})
     tracemalloc.start()

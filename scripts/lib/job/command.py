@@ -24,6 +24,10 @@ NAMED = ["snakemake", "torch", "transformers", "model2vec", "mteb"]  # with an u
 class InputError(Exception):
     """A mistake of the user's; the text names the file, key or row, what was expected and what was found."""
 
+    def __init__(self, text: str) -> None:
+        """Take the text; characters in it that cannot be shown, such as line breaks, are escaped."""
+        super().__init__("".join(each if each.isprintable() else repr(each)[1:-1] for each in text))
+
 
 def without_private(text: str) -> str:
     """A text without private values of the environment: token, endpoint, cache."""

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -225,8 +226,8 @@ def check_meaning(config: dict, sources: str) -> None:
             source = parse_source(text)
         except InputError as error:
             raise InputError(f"{key}: {error}") from error
-        if source.kind == "path" and not (Path(source.path).is_file() or Path(source.path).is_dir()):
-            there = "another kind of file" if Path(source.path).exists() else "nothing"
+        if source.kind == "path" and not (os.path.isfile(source.path) or os.path.isdir(source.path)):
+            there = "another kind of file" if os.path.exists(source.path) else "nothing"
             raise InputError(f"{key}: expected a file or folder, found {there} at {source.path}")
         if re.search(r"[<>{}]", source.path):
             raise InputError(
