@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 import traceback
 import zlib
 from collections.abc import Iterable
@@ -106,6 +107,7 @@ def score_and_cache(task: AbsTask, encoder: Encoder, folder: Path, key: dict) ->
     Raises:
         InputError: the score is not finite.
     """
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         result = score(task, encoder, Path(temporary))
         files = list(Path(temporary).iterdir())
@@ -117,7 +119,8 @@ def score_and_cache(task: AbsTask, encoder: Encoder, folder: Path, key: dict) ->
         write_json(temporary_folder / "key.json", key)
         write_hashes(temporary_folder)
     meta = encoder.mteb_model_meta
-    say(f"{meta.name} {meta.revision} {task.metadata.name}: {100 * result.get_score():.2f}")
+    taken = f"in {time.monotonic() - start:.1f} s"
+    say(f"{meta.name} {meta.revision} {task.metadata.name}: {100 * result.get_score():.2f} {taken}")
 
 
 def main(argv: list[str]) -> None:
