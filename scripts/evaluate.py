@@ -21,7 +21,7 @@ from mteb.abstasks import AbsTask
 from mteb.results import TaskResult
 
 from lib.embedder import load_embedder
-from lib.job.command import InputError, run
+from lib.job.command import InputError, first_line, run
 from lib.job.device import add_device_arguments, job_device
 from lib.job.files import check_hashes, read_json, remove, replacing, sha256, write_hashes, write_json
 from lib.job.progress import progress, say
@@ -152,11 +152,12 @@ def main(argv: list[str]) -> None:
     for data in progress(missing, len(missing), "evaluate", "tasks"):
         try:
             score_and_cache(load_task(data.stem, data, args.custom.get(data.stem)), encoder, cached[data], keys[data])
-        except InputError as error:
-            failed[data.stem] = str(error)
-        except Exception:
+        except (InputError, OSError) as error:
+            failed[data.stem] = first_line(error)
+        except Exception as error:
             traceback.print_exc()
-            failed[data.stem] = f"task {data.stem}: see above"
+            kind = type(error).__name__
+            failed[data.stem] = f"task {data.stem}: unexpected {kind}: {first_line(error)} (traceback above)"
     report = args.cache / "failed.json"
     if failed:
         write_json(report, failed)
