@@ -39,7 +39,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 # a function of bash in place of tee: a traceback is in the log alone, and the line after it names the log
 TRACEBACK = ["  ", "Traceback (most recent call last):", "During handling of the above", "The above exception was"]
-ON_THE_TERMINAL = "s|(traceback above|(traceback in '\"$1\"'|; " + "; ".join(f"/^{line}/d" for line in TRACEBACK)
+ON_THE_TERMINAL = "s|(traceback above|(traceback in '\"$1\"'|; " + "; ".join(rf"\,^{line},d" for line in TRACEBACK)
 os.environ.update({"BASH_FUNC_tee%%": f"() {{ command tee \"$1\" | sed -u '{ON_THE_TERMINAL}'; }}"})
 
 # mteb creates a folder for results on import, by default in the home directory
