@@ -1,5 +1,6 @@
 """Files that are either complete or absent, and their hashes."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -8,7 +9,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,9 +56,20 @@ def replacing(target: Path) -> Iterator[Path]:
     with scratch(target) as temporary:
         yield temporary
         sync(temporary)
-        if temporary.is_dir():
-            remove(target)
-        temporary.replace(target)
+        if not temporary.is_dir():
+            temporary.replace(target)
+            return
+        with scratch(target.with_name(f"{target.name}.old")) as old:
+            while True:
+                with suppress(FileNotFoundError):
+                    target.rename(old)
+                try:
+                    temporary.replace(target)
+                    return
+                except OSError as error:
+                    if error.errno != errno.ENOTEMPTY:  # as it is if another process has just made the folder
+                        raise
+                    remove(old)
 
 
 def remove(path: Path) -> None:
