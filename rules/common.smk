@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-BASE = Path(workflow.basedir)
+BASE = Path(workflow.basedir).resolve()  # as the working directory is
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 

@@ -262,6 +262,15 @@ def test_a_copied_checkout_reruns_nothing(finished, tmp_path):
     assert plan((moved, finished[1])) == {}
 
 
+def test_a_checkout_through_a_link_reruns_nothing(finished, tmp_path):
+    checkout, config = finished
+    link = tmp_path / "link"
+    link.symlink_to(checkout)
+    assert plan((link, config)) == {}
+    arguments = ["-n", "--snakefile", str(link / "Snakefile"), "--directory", str(link)]
+    assert planned(snakemake(checkout, *arguments, config=config)) == {}
+
+
 def test_a_checkout_apart_from_its_results_reruns_nothing(finished, tmp_path):
     """Snakemake's --directory: results elsewhere, and the checkout may be read-only."""
     checkout, config = copy_checkout(tmp_path / "checkout"), finished[1]
