@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-BASE = Path(workflow.basedir)
+BASE = Path(workflow.basedir).resolve()  # as the working directory is
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
@@ -66,6 +66,11 @@ except InputError as error:
 for place in [Path("results"), Path("results", config["run"])]:
     if place.exists() and not place.is_dir():
         sys.exit(f"results: {place}: expected a folder, found a file")
+
+# Snakemake's own locks and records
+OWN = next(place for place in [Path(".snakemake/locks"), Path(".snakemake"), Path()] if place.exists())
+if not os.access(OWN, os.W_OK):
+    sys.exit(f"{OWN.resolve()}: expected a writable folder, found one of another user or a read-only one")
 
 family = Family(config)
 MODELS = family.models

@@ -8,7 +8,7 @@ import torch
 from model2vec import StaticModel
 from model2vec.distill import distill_from_model
 
-from lib.job.command import InputError, run
+from lib.job.command import InputError, first_line, run
 from lib.job.device import add_device_arguments, job_device
 from lib.job.progress import say
 from lib.model_folder import check_folder, check_unchanged
@@ -29,7 +29,8 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
         A float32 static model with unit-length sentence embeddings.
 
     Raises:
-        InputError: the teacher has fewer dimensions, or its weights or token embeddings are not finite.
+        InputError: the teacher has fewer dimensions, its weights or token embeddings are not finite, or model2vec
+            cannot distill it.
     """
     check_folder(folder, dimensions)
     # float32, because most CPUs emulate the half precision of some checkpoints
@@ -40,9 +41,15 @@ def distill(folder: Path, dimensions: int, vocabulary: list[str] | None, device:
     damaged = [name for name, weights in model.named_parameters() if not torch.isfinite(weights).all()]
     if damaged:
         raise InputError(f"teacher {folder}: expected finite weights, found NaN or infinity in {damaged[0]}")
-    student = distill_from_model(
-        model, tokenizer, vocabulary=vocabulary, device=device, pca_dims=dimensions, quantize_to="float32"
-    )
+    try:
+        student = distill_from_model(
+            model, tokenizer, vocabulary=vocabulary, device=device, pca_dims=dimensions, quantize_to="float32"
+        )
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # model2vec reads the tokenizer in its own way
+        kind = type(error).__name__
+        raise InputError(f"teacher {folder}: cannot be distilled: {kind}: {first_line(error)}") from error
     if not np.isfinite(student.embedding).all() or not student.embedding.any():
         raise InputError(f"teacher {folder}: expected finite token embeddings, found NaN, infinity or only zeros")
     return student

@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 import traceback
 import zlib
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from mteb.abstasks import AbsTask
 from mteb.results import TaskResult
 
 from lib.embedder import load_embedder
-from lib.job.command import InputError, run
+from lib.job.command import InputError, first_line, run
 from lib.job.device import add_device_arguments, job_device
 from lib.job.files import check_hashes, read_json, remove, replacing, sha256, write_hashes, write_json
 from lib.job.progress import progress, say
@@ -106,6 +107,7 @@ def score_and_cache(task: AbsTask, encoder: Encoder, folder: Path, key: dict) ->
     Raises:
         InputError: the score is not finite.
     """
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         result = score(task, encoder, Path(temporary))
         files = list(Path(temporary).iterdir())
@@ -117,7 +119,8 @@ def score_and_cache(task: AbsTask, encoder: Encoder, folder: Path, key: dict) ->
         write_json(temporary_folder / "key.json", key)
         write_hashes(temporary_folder)
     meta = encoder.mteb_model_meta
-    say(f"{meta.name} {meta.revision} {task.metadata.name}: {100 * result.get_score():.2f}")
+    taken = f"in {time.monotonic() - start:.1f} s"
+    say(f"{meta.name} {meta.revision} {task.metadata.name}: {100 * result.get_score():.2f} {taken}")
 
 
 def main(argv: list[str]) -> None:
@@ -149,11 +152,12 @@ def main(argv: list[str]) -> None:
     for data in progress(missing, len(missing), "evaluate", "tasks"):
         try:
             score_and_cache(load_task(data.stem, data, args.custom.get(data.stem)), encoder, cached[data], keys[data])
-        except InputError as error:
-            failed[data.stem] = str(error)
-        except Exception:
+        except (InputError, OSError) as error:
+            failed[data.stem] = first_line(error)
+        except Exception as error:
             traceback.print_exc()
-            failed[data.stem] = f"task {data.stem}: see above"
+            kind = type(error).__name__
+            failed[data.stem] = f"task {data.stem}: unexpected {kind}: {first_line(error)} (traceback above)"
     report = args.cache / "failed.json"
     if failed:
         write_json(report, failed)

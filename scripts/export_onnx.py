@@ -86,7 +86,8 @@ def export(model: StaticModel, int8: StaticModel, folder: Path) -> None:
         int8: the same model with an int8 table.
         folder: an existing folder.
     """
-    with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings(), redirect_stdout(StringIO()):
+    # in the folder, because a file cannot be renamed to another file system
+    with tempfile.TemporaryDirectory(dir=folder) as temporary, warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")  # of torch's exporter
         logging.disable(logging.WARNING)
         try:

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lib.hub import check_commit, list_files, wanted
+from lib.hub import WANTED, check_commit, list_files, wanted
 from lib.job.command import InputError, first_line, run
 from lib.job.files import replacing, sha256, write_hashes
 from lib.job.progress import progress, say
@@ -24,6 +24,8 @@ from lib.package_index import find_distribution
 from lib.plan.sources import Source, parse_source
 
 CHUNK = 1 << 20
+MOST_TIMES = 50  # an archive's own size; texts are compressed to a tenth
+LEAST_ROOM = 100_000_000  # bytes that any archive may unpack to
 SHA256 = re.compile(r"[0-9a-f]{64}")  # the name of a large file in the hub client's cache
 
 
@@ -66,27 +68,51 @@ def members(archive: Path, stack: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
                 yield member.name.partition("/")[2], content
 
 
+def wanted_members(archive: Path, path: str, stack: ExitStack) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
+    """Yield (name within ``path``, file object) of each file of an archive that is ``path`` or in it.
+
+    Raises:
+        InputError: a name leads out of ``path``.
+    """
+    wanted = PurePosixPath(path)
+    for name, content in members(archive, stack):
+        member = PurePosixPath(name)
+        if member == wanted or wanted in member.parents:
+            inside = member.relative_to(wanted) if member != wanted else PurePosixPath(member.name)
+            if inside.is_absolute() or ".." in inside.parts:
+                raise InputError(f"{archive.name}: the member {name!r} leads out of its folder")
+            yield inside, content
+
+
 def unpack(archive: Path, path: str, target: Path) -> int:
     """Extract ``path`` (a file or a folder) from an archive into the folder ``target``; return the number of files.
 
     Raises:
-        InputError: the archive has no such path, or a name in it leads out of ``target``.
+        InputError: the archive has no such path, a name in it leads out of ``target``, its files are many times as
+            large as it is, or it cannot be read.
     """
-    wanted = PurePosixPath(path)
+    most = room = max(LEAST_ROOM, MOST_TIMES * archive.stat().st_size)
     count = 0
-    with ExitStack() as stack:
-        for name, content in members(archive, stack):
-            member = PurePosixPath(name)
-            if member != wanted and wanted not in member.parents:
-                continue
-            inside = member.relative_to(wanted) if member != wanted else PurePosixPath(member.name)
-            if inside.is_absolute() or ".." in inside.parts:
-                raise InputError(f"{archive.name}: the member {name!r} leads out of its folder")
-            place = target / inside
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with content, place.open("wb") as file:
-                shutil.copyfileobj(content, file)
-            count += 1
+    try:
+        with ExitStack() as stack:
+            for inside, content in wanted_members(archive, path, stack):
+                place = target / inside
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with content, place.open("wb") as file:
+                    while chunk := content.read(CHUNK):
+                        room -= len(chunk)
+                        if room < 0:
+                            raise InputError(f"{archive.name}: expected files of at most {most:,} bytes, found more")
+                        file.write(chunk)
+                count += 1
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # each kind of archive has exceptions of its own
+        if isinstance(error, OSError) and error.errno:  # of the file system
+            raise
+        raise InputError(
+            f"{archive.name}: expected a zip or tar archive that is whole and not encrypted, found: {first_line(error)}"
+        ) from error
     if not count:
         raise InputError(f"{archive.name}: expected {path!r} in it, found no such file or folder")
     return count
@@ -112,9 +138,12 @@ def fetch_hub(source: Source, repo_type: str, target: Path) -> None:
     from huggingface_hub import hf_hub_download
 
     repository: dict = {"repo_id": source.name, "repo_type": repo_type, "revision": source.pin}
-    names = wanted(list_files(source.name, repo_type, source.pin), source.path)
+    names = wanted(list_files(source.name, repo_type, source.pin), repo_type, source.path)
     if not names:
-        raise InputError(f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, found none")
+        kinds = ", ".join(WANTED[repo_type])
+        raise InputError(
+            f"hub {source.name}@{source.pin}: expected {source.path or 'files'} in it, ending in {kinds}; found none"
+        )
     try:
         files = [Path(hf_hub_download(filename=name, **repository)) for name in names]
     except Exception as error:  # the client raises exceptions of its own for network faults

@@ -35,7 +35,7 @@ def table(source: Path) -> Splits:
     for path, named in table_paths(source).items():
         for number, row in enumerate(rows_of(path), start=1):
             split = row.pop("split", named or "test")
-            if split not in SPLITS or split != (named or split):
+            if split not in list(SPLITS) or split != (named or split):
                 expected = named or f"one of {list(SPLITS)}"
                 raise InputError(f"{path}: row {number}: expected {expected} under split, found {split!r}")
             splits[split].append(row | {PLACE: f"{path.name} row {number}"})

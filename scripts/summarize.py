@@ -15,7 +15,7 @@ from lib.model_folder import weights_size
 from lib.results import averages, categories_of, fastest, read_results
 from lib.task_data import read_splits
 
-COLUMNS = ["model", "stage", "task", "category", "score", "test_items", "seconds", "seed", "mteb_version"]
+COLUMNS = ["model", "stage", "task", "category", "score", "test_items", "seed", "mteb_version"]
 COLUMNS += ["dataset_revision", "result"]
 VERSIONED = ["model2vec", "mteb", "numpy", "scikit-learn", "snakemake", "tokenizers", "torch", "transformers"]
 
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
     for name, folder in zip(settings["baselines"], args.baselines, strict=True):
         sizes[f"{name}/baseline"] = weights_size(folder)
 
-    shown = [row | {"score": f"{row['score']:.4f}", "seconds": f"{row['seconds']:.2f}"} for row in rows]
+    shown = [row | {"score": f"{row['score']:.4f}"} for row in rows]
     with replacing(args.csv) as temporary:
         polars.DataFrame(shown, infer_schema_length=None).select(COLUMNS).write_csv(temporary)
     speeds = {name: row["texts_per_second"] for name, row in fastest(speed["rows"]).items()}

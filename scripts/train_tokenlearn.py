@@ -85,8 +85,8 @@ def main(argv: list[str]) -> None:
     embeddings = np.concatenate(parts)[: args.count].astype(np.float32)
     start = time.monotonic()
     save_static_model(train_tokenlearn(model, sentences, embeddings, args.seed, device), args.output)
+    say(f"tokenlearn: {len(sentences):,} sentences in {time.monotonic() - start:,.0f} s")
     report = {
-        "seconds": round(time.monotonic() - start, 2),
         "seed": args.seed,
         "model_sha256": sha256(args.output / "model.safetensors"),
         "student_sha256": sha256(args.student / "model.safetensors"),
@@ -94,7 +94,6 @@ def main(argv: list[str]) -> None:
         "versions": versions("tokenlearn", "torch", "numpy", "model2vec"),
     }
     write_json(args.output / "training.json", report)
-    say(f"tokenlearn: {len(sentences):,} sentences in {report['seconds']:,.0f} s")
 
 
 if __name__ == "__main__":

@@ -95,20 +95,21 @@ def table_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
 
 def parquet_rows(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:
     """The strings of the column ``text_key``; nulls are skipped."""
-    import pyarrow
     import pyarrow.parquet
+    from pyarrow import types
 
     try:
-        table = pyarrow.parquet.ParquetFile(file)
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{name}: expected a parquet file, found {first_line(error)}") from error
-    if text_key not in table.schema_arrow.names:
-        raise InputError(f"{name}: expected a column {text_key!r}, found {table.schema_arrow.names}")
-    kind = table.schema_arrow.field(text_key).type
-    if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind) or pyarrow.types.is_string_view(kind)):
-        raise InputError(f"{name}: expected text in the column {text_key!r}, found {kind}")
-    for batch in table.iter_batches(columns=[text_key]):
-        yield from (text for text in batch.column(0).to_pylist() if text is not None)
+        table = pyarrow.parquet.ParquetFile(file, page_checksum_verification=True)
+        names = table.schema_arrow.names
+        if names.count(text_key) != 1:
+            raise InputError(f"{name}: expected one column {text_key!r}, found {names}")
+        kind = table.schema_arrow.field(text_key).type
+        if not any(is_kind(kind) for is_kind in (types.is_string, types.is_large_string, types.is_string_view)):
+            raise InputError(f"{name}: expected text in the column {text_key!r}, found {kind}")
+        for batch in table.iter_batches(columns=[text_key]):
+            yield from (text for text in batch.column(0).to_pylist() if text is not None)
+    except (pyarrow.ArrowException, OSError) as error:  # a damaged page is found when it is read
+        raise InputError(f"{name}: expected a complete parquet file, found {first_line(error)}") from error
 
 
 def wordnet_glosses(file: IO[bytes], name: str, text_key: str) -> Iterator[str]:

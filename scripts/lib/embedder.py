@@ -28,9 +28,12 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
     tokens, so that positions and the first token do not move.
 
     Raises:
-        InputError: the folder holds neither kind of model, or weights are missing.
+        InputError: the folder holds neither kind of model, or weights are missing or can hold code.
     """
     check_hashes(folder, required=False)
+    pickled = [path for path in folder.rglob("pytorch_model.bin") if not any(path.parent.glob("model*.safetensors"))]
+    if pickled:
+        raise InputError(f"model {folder}: expected all weights as safetensors, found {pickled[0].relative_to(folder)}")
     if is_static_model(folder):
         return partial(
             load_static_model(folder).encode, use_multiprocessing=False

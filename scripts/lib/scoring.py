@@ -1,7 +1,5 @@
 """Scoring a model on a task with mteb."""
 
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +37,7 @@ class Encoder(AbsEncoder):
 
 
 def score(task: AbsTask, encoder: Encoder, predictions: Path | None = None) -> TaskResult:
-    """Score a model on a task.
+    """Score a model on a task; the same inputs give the same bytes, so time and date are left out.
 
     Args:
         task: with its data.
@@ -49,7 +47,6 @@ def score(task: AbsTask, encoder: Encoder, predictions: Path | None = None) -> T
     Raises:
         InputError: the score is not finite.
     """
-    started = time.monotonic()
     # the classifiers' matrices are so small that a second thread of NumPy only waits; and one rounds alike everywhere
     with threadpool_limits(1, "blas"):
         # as mteb.evaluate does, which would import sentence-transformers only to check the model's type
@@ -63,8 +60,7 @@ def score(task: AbsTask, encoder: Encoder, predictions: Path | None = None) -> T
             )
             for split in task.eval_splits
         }
-    seconds = time.monotonic() - started
-    result = TaskResult.from_task_results(task, scores, evaluation_time=seconds, date=datetime.now(UTC))
+    result = TaskResult.from_task_results(task, scores, evaluation_time=None)
     name, value = task.metadata.name, result.get_score()
     if not np.isfinite(value):
         raise InputError(f"task {name}: expected a score, found {value}; are its ratings, or its texts, all equal?")

@@ -19,13 +19,14 @@ def read_sentences(shard: Path) -> list[str]:
     Raises:
         InputError: the file is damaged, not the one in the manifest, or empty; or the text column or a text is missing.
     """
-    manifest = shard.parents[1] / "manifest.json"
+    manifest = shard.absolute().parents[1] / "manifest.json"
     try:
         if not manifest.exists():
             raise InputError(
                 f"{shard}: expected its hash in {manifest}, found no such file; delete it to make it again"
             )
-        if read_json(manifest, ["shards"])["shards"].get(shard.name) != sha256(shard):
+        hashes = read_json(manifest, ["shards"])["shards"]
+        if not isinstance(hashes, dict) or hashes.get(shard.name) != sha256(shard):
             raise InputError(f"{shard}: damaged: its hash is not the one in {manifest}; delete it to make it again")
         sentences = polars.read_parquet(shard)["text"].to_list()
     except (polars.exceptions.PolarsError, OSError) as error:

@@ -34,7 +34,7 @@ def hub_bytes(source: Source, repo_type: str) -> int:
 
     about = getattr(HfApi(), f"{repo_type}_info")(source.name, revision=source.pin, files_metadata=True)
     sizes = {file.rfilename: file.size for file in about.siblings or []}
-    return total([sizes[name] for name in wanted(sizes, source.path)])
+    return total([sizes[name] for name in wanted(sizes, repo_type, source.path)])
 
 
 def download_size(text: str, repo_type: str) -> float | None:

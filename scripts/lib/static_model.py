@@ -21,10 +21,16 @@ def load_static_model(folder: Path) -> StaticModel:
     """Load a static model: a model2vec folder, or the weights and tokenizer that the wordllama package ships.
 
     Raises:
-        InputError: the folder holds neither, a file in it has changed since it was written, or a vector is not finite.
+        InputError: the folder holds neither, a file in it has changed since it was written, or a token has no vector or
+            one that is not finite.
     """
     check_hashes(Path(folder), required=False)
     model = read_static_model(Path(folder))
+    vectors, last = len(model.embedding), max(model.tokenizer.get_vocab().values(), default=0)
+    rows = np.arange(vectors) if model.token_mapping is None else model.token_mapping
+    tokens = len(rows) if model.weights is None else min(len(rows), len(model.weights))
+    if last >= tokens or rows.min() < 0 or rows.max() >= vectors:
+        raise InputError(f"model {folder}: expected a vector for each token up to {last}, found {vectors} vectors")
     bad = np.flatnonzero(~np.isfinite(model.embedding).all(axis=1))
     if len(bad):
         raise InputError(f"model {folder}: row {bad[0]}: expected a finite vector, found NaN or infinity")

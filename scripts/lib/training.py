@@ -199,7 +199,7 @@ def train(
         table.parameters[0] = aligned(table.parameters[0], means)
     initial, best = copy.deepcopy(table.parameters), copy.deepcopy(table.parameters)
     first = validate(table, objective, data, validation)
-    curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": first, "seconds": 0.0}]
+    curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": first}]
     if saved := checkpoint and checkpoint.read():
         tensors, curve = saved
         for name, tensor in state(table, objective, best).items():
@@ -208,7 +208,7 @@ def train(
 
     steps_of_epoch = len(training) // settings.batch_size
     steps = settings.epochs * steps_of_epoch
-    before, start, written = curve[-1]["seconds"], time.monotonic(), time.monotonic()
+    before, start, written = len(curve) - 1, time.monotonic(), time.monotonic()
     while len(curve) <= settings.epochs and len(curve) - best_epoch(curve) <= settings.patience:
         epoch, losses = len(curve), []
         rows = np.random.default_rng([settings.seed, epoch]).permutation(training)
@@ -228,14 +228,13 @@ def train(
             "step": epoch * steps_of_epoch,
             "train_loss": float(np.mean(losses)),
             "validation_loss": validate(table, objective, data, validation),
-            "seconds": round(before + time.monotonic() - start, 2),
         }
         if not np.isfinite([point["train_loss"], point["validation_loss"]]).all():
             raise InputError(f"training: the loss is not finite after epoch {epoch}; lower training.learning_rate")
         curve.append(point)
         if best_epoch(curve) == epoch:
             best = copy.deepcopy(table.parameters)
-        left = (settings.epochs - epoch) * point["seconds"] / epoch
+        left = (settings.epochs - epoch) * (time.monotonic() - start) / (epoch - before)
         say(
             f"epoch {epoch}: loss {point['train_loss']:.4f}, held-out loss {point['validation_loss']:.4f};"
             f" about {left:,.0f} s left"

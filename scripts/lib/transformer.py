@@ -50,9 +50,9 @@ def load_transformer(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel,
         raise InputError(
             f"transformer {folder}: expected a fast tokenizer (library tokenizers), found {kind(tokenizer)}"
         )
-    tokens, rows = len(tokenizer), model.get_input_embeddings().num_embeddings
-    if tokens > rows:
-        raise InputError(f"transformer {folder}: expected an embedding for each of {tokens} tokens, found {rows}")
+    last, rows = max(tokenizer.get_vocab().values()), model.get_input_embeddings().num_embeddings
+    if last >= rows:
+        raise InputError(f"transformer {folder}: expected an embedding for each token up to {last}, found {rows}")
     return model, tokenizer
 
 

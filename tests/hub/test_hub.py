@@ -4,8 +4,11 @@ import gzip
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+from contextlib import suppress
+from threading import Thread
 
 import polars
 import pytest
@@ -97,6 +100,25 @@ OTHER = "f" * 40
 def run_script(name: str, environment: dict, *options) -> subprocess.CompletedProcess:
     command = [sys.executable, REPOSITORY / "scripts" / f"{name}.py", *options]
     return subprocess.run(command, env=os.environ | environment, capture_output=True, encoding="utf-8", check=False)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"])
+def test_a_hub_that_never_answers_or_is_busy_is_one_line(answer, tmp_path):
+    connections = []
+
+    def serve(server):
+        with suppress(OSError):
+            while True:
+                connections.append(server.accept()[0])
+                connections[-1].sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=serve, args=[server], daemon=True).start()
+        hub = {"HF_ENDPOINT": f"http://127.0.0.1:{server.getsockname()[1]}", "HF_HOME": str(tmp_path / "cache")}
+        hub |= {"HF_HUB_DOWNLOAD_TIMEOUT": "1", "HF_HUB_OFFLINE": "0"}
+        done = run_script("fetch", hub, "--source", f"hub:made/a@{COMMIT}", "--output", tmp_path / "out")
+    assert connections and done.returncode == 1 and not (tmp_path / "out").exists()
+    assert re.fullmatch(rf"fetch\.py: error: hub made/a@{COMMIT}: download failed: .*\n", done.stderr)
 
 
 def test_a_repository_that_the_hub_lacks_is_one_line_without_its_address(root, tmp_path):

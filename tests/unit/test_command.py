@@ -1,8 +1,13 @@
-"""A user's mistake is one line and exit code 1; a bug keeps its traceback."""
+"""A mistake, too little memory and a bug each end with one line and exit code 1; a bug's traceback comes before."""
 
+import importlib.metadata
 import os
+import re
+import signal
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -24,12 +29,41 @@ def test_a_mistake_ends_with_one_line_that_names_the_script(monkeypatch, mistake
     assert raised.value.code == f"train.py: error: {mistake}"
 
 
-def test_other_exceptions_keep_their_traceback(monkeypatch):
+def test_a_bug_is_one_line_with_the_versions_after_its_traceback_and_names_no_token(monkeypatch, capsys):
     def main(argv):
-        return {}["no such key"]
+        return {}["no hf_secret"]
 
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    with pytest.raises(KeyError):
+    with pytest.raises(SystemExit) as raised:
+        run(main)
+    assert raised.value.code.startswith(
+        "train.py: error: unexpected KeyError: 'no $HF_TOKEN' (traceback above; commit "
+    )
+    assert f"torch {importlib.metadata.version('torch')}" in raised.value.code and "\n" not in raised.value.code
+    shown = capsys.readouterr().err
+    assert 'return {}["no hf_secret"]' not in shown and shown.startswith("Traceback (most recent call last):")
+
+
+def test_memory_that_does_not_suffice_is_one_line():
+    code = "import resource, sys; import numpy; from lib.job.command import run\n"
+    code += "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32)); run(lambda argv: numpy.ones(1 << 33))"
+    scripts = Path(__file__).parents[2] / "scripts"
+    done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"-c: error: out of memory: .*64\.0 GiB.*\n", done.stderr)
+
+
+def test_a_worker_that_is_killed_is_one_line(monkeypatch):
+    def main(argv):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            pool.submit(os.kill, os.getpid(), 0).result()
+            (worker,) = pool._processes
+            os.kill(worker, signal.SIGKILL)
+            pool.submit(abs, 1).result()
+
+    monkeypatch.setattr(sys, "argv", ["sample_sentences.py"])
+    with pytest.raises(SystemExit, match=r"sample_sentences\.py: error: a worker process was killed"):
         run(main)
 
 

@@ -152,6 +152,13 @@ def test_a_mistake_in_yaml_is_named_by_file_and_line(tmp_path, content, line):
         read_config(tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize("ending", ["yaml", "json"])
+def test_a_config_nested_too_deeply_is_named(tmp_path, ending):
+    (tmp_path / f"deep.{ending}").write_text('{"about": ' + "[" * 2_000)
+    with pytest.raises(InputError, match=f"deep.{ending}"):
+        read_config(tmp_path / f"deep.{ending}")
+
+
 def test_json_is_read_with_tabs_and_a_mistake_in_it_named(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{\n\t"run": "mine",\n\t"models": {\n\t\t"a": {"dimensions": 8}\n\t}\n}\n', encoding="utf-8")

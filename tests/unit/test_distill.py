@@ -5,11 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import write_checked
+from helpers import distilled, write_checked
 from safetensors.numpy import load_file, save_file
 
 import distill
 from lib.job.command import InputError
+from lib.job.files import HASHES
 from lib.static_model import load_static_model
 
 
@@ -37,6 +38,26 @@ def test_added_words_do_not_depend_on_the_padding_of_the_teachers_tokenizer(teac
         assert {"boathouse", "fieldboat"} <= set(model.tokens)
         vectors.append(model.embedding)
     np.testing.assert_array_equal(*vectors)
+
+
+def test_a_tokenizer_with_a_token_beyond_the_table_is_refused(teacher_folder, tmp_path):
+    damaged = shutil.copytree(teacher_folder, tmp_path / "damaged")
+    tokenizer = json.loads((damaged / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["model"]["vocab"]["far"] = 1000
+    (damaged / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    with pytest.raises(InputError, match=r"transformer .*damaged: .*1000"):
+        distill.distill(damaged, 16, None, "cpu")
+
+
+def test_a_static_model_with_a_token_beyond_the_table_is_refused(teacher_folder, tmp_path):
+    folder = distilled(teacher_folder, tmp_path / "model")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    words = [word for word in tokenizer["model"]["vocab"] if word.isalpha()]
+    tokenizer["model"]["vocab"][words[0]] = 1000
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    (folder / HASHES).unlink()
+    with pytest.raises(InputError, match=r"model .*model: .*1000"):
+        load_static_model(folder)
 
 
 def test_a_teacher_whose_weights_are_not_finite_is_refused(teacher_folder, tmp_path):

@@ -181,6 +181,24 @@ def test_a_damaged_parquet_file_is_named(tmp_path):
         documents(tmp_path)
 
 
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+def test_a_damaged_page_of_a_parquet_file_is_named(tmp_path, compression):
+    texts = [f"text {number}" for number in range(9000)]
+    path = tmp_path / "page.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": texts}), path, compression=compression, use_dictionary=False)
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + b"\xff" * 180 + content[200:])
+    with pytest.raises(InputError, match=r"page\.parquet"):
+        documents(tmp_path)
+
+
+def test_a_parquet_file_with_the_column_twice_is_named(tmp_path):
+    column = pyarrow.array(["one", "two"])
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays([column, column], ["text", "text"]), tmp_path / "2.parquet")
+    with pytest.raises(InputError, match=r"2\.parquet: .*'text'"):
+        documents(tmp_path)
+
+
 def test_a_parquet_column_that_is_no_text_is_named(tmp_path):
     polars.DataFrame({"text": [1, 2]}).write_parquet(tmp_path / "numbers.parquet")
     with pytest.raises(InputError, match=r"numbers\.parquet"):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 from helpers import distilled, write_task
+from safetensors.torch import save_file
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader
@@ -258,6 +259,28 @@ def test_a_transformer_leaves_no_bars_in_a_log(teacher_folder, sentences, capfd)
     assert "\r" not in capfd.readouterr().err
 
 
+def test_weights_that_can_hold_code_are_refused(teacher_folder, tmp_path):
+    folder = shutil.copytree(teacher_folder, tmp_path / "baseline")
+    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense")]
+    types = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (kind, path) in enumerate(modules)
+    ]
+    configs = {
+        "modules.json": types,
+        "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True},
+        "2_Dense/config.json": {"in_features": 32, "out_features": 4, "bias": False},
+    }
+    for name, content in configs.items():
+        write_json(folder / name, content)
+    weights = {"linear.weight": torch.ones(4, 32)}
+    torch.save(weights, folder / "2_Dense" / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"2_Dense/pytorch_model\.bin"):
+        embedder.load_embedder(folder, "cpu")
+    save_file(weights, folder / "2_Dense" / "model.safetensors")
+    assert embedder.load_embedder(folder, "cpu")(["boat"]).shape == (1, 4)
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         embedder.load_embedder(tmp_path, "cpu")
@@ -344,6 +367,29 @@ def test_damaged_data_is_named(tmp_path, content):
     data.write_bytes(data.read_bytes()[:-20] if content == "cut short" else content)
     with pytest.raises(InputError, match=r"task\.arrow"):
         read_data(data)
+
+
+def test_texts_without_a_known_token_are_scored_like_any_other(model_folder, tmp_path):
+    odd = [
+        "",
+        " ",
+        "\0",
+        "\u6f22 \u6f22",
+        "!!!",
+        "\U0001f469\u200d\U0001f680",
+        "\u202e\u05d0",
+        "x" * 100_000,
+        "boat " * 9_000,
+    ]
+    texts = [*odd, *(text for text, _ in synthetic_sentences(15))]
+    pairs = {"sentence1": texts, "sentence2": texts[::-1]}
+    write_task(tmp_path / "Stars.arrow", test=pairs | {"score": [float(i % 7) for i in range(24)]})
+    write_task(tmp_path / "Pairs.arrow", test=pairs | {"labels": [0, 1] * 12})
+    half = {"text": texts, "label": [0, 1, 1] * 8}
+    write_task(tmp_path / "Kinds.arrow", train=half, test=half)
+    types = {"Stars": "STS", "Pairs": "PairClassification", "Kinds": "Classification"}
+    found = scores(model_folder, tmp_path / "out", types, *(tmp_path / f"{task}.arrow" for task in types))
+    assert list(found) == list(types) and np.isfinite(list(found.values())).all()
 
 
 def test_a_column_is_read_without_the_others(tmp_path):

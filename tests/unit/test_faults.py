@@ -5,8 +5,9 @@ import resource
 import shutil
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
-from helpers import distilled, write_checked, write_shard
+from helpers import distilled, write_checked, write_embeddings, write_shard, write_task
 
 import check_teacher
 import distill
@@ -16,9 +17,12 @@ import measure_speed
 import prepare_task
 import quantize
 import sample_sentences as sample
+import train
 from lib.job.command import InputError
 from lib.job.files import sha256, write_hashes
 
+TRAINING = "--loss similarity --temperature 0.1 --similarity-weight 50 --batch-size 32 --learning-rate 0.01 --seed 1"
+TRAINING = [*TRAINING.split(), "--epochs", 1, "--patience", 1]
 ROOM = 1500  # bytes that a file may have: less than the scripts' first one needs
 
 
@@ -39,6 +43,9 @@ def commands(teacher_folder, sentences, tmp_path):
     shard = write_shard(tmp_path / "in" / "sentences" / "00000.parquet", sentences)
     model = distilled(teacher_folder, tmp_path / "in" / "model")
     teacher = ["--teacher", teacher_folder, "--checked", write_checked(tmp_path / "checked.json", teacher_folder)]
+    write_embeddings(shard, np.random.default_rng(0).normal(size=(len(sentences), 32)))
+    halves = {"sentence1": sentences[:200], "sentence2": sentences[200:], "score": [float(i % 7) for i in range(200)]}
+    task, custom = write_task(tmp_path / "in" / "Made.arrow", test=halves), ["--custom", json.dumps({"Made": "STS"})]
     texts = tmp_path / "in" / "texts"
     texts.mkdir()
     (texts / "a.txt").write_text("\n\n".join(sentences))
@@ -59,10 +66,20 @@ def commands(teacher_folder, sentences, tmp_path):
             ["--model", model, "--sentences", shard],
             {"--int8": "int8", "--float16": "float16"},
         ),
+        "train": (
+            train,
+            ["--student", model, "--sentences", shard.parent, "--count", 400, "--embeddings", shard.parent, *TRAINING],
+            {"--output": "model"},
+        ),
+        "evaluate": (
+            evaluate,
+            ["--model", model, "--name", "m", "--revision", "distilled", "--tasks", task, "--seed", 0, *custom],
+            {"--output": "scores", "--cache": "cache", "--resampled": "resampled.parquet"},
+        ),
     }
 
 
-@pytest.mark.parametrize("name", ["sentences", "embed", "distill", "quantize"])
+@pytest.mark.parametrize("name", ["sentences", "embed", "distill", "quantize", "train", "evaluate"])
 def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_it_whole(name, commands, tmp_path):
     script, arguments, outputs = commands[name]
 
@@ -74,7 +91,8 @@ def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_i
     with pytest.raises(Exception, match="File too large"), full_disk():
         run("disturbed")
     left = {path.name for path in (tmp_path / "disturbed").rglob("*") if path.is_file()}
-    assert not left & {"manifest.json", "00000.npy", "00000.json", "model.safetensors", "quantization.json"}
+    finished = {"manifest.json", "00000.npy", "00000.json", "model.safetensors", "quantization.json", "training.json"}
+    assert not left & (finished | {"result.json", "Made.json", "resampled.parquet"})
     assert not [path for path in left if path.endswith(".partial")]
     run("disturbed")
     whole = {path: tmp_path / "undisturbed" / path for path in outputs.values()}

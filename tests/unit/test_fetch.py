@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import tarfile
 import threading
 import zipfile
@@ -12,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 import fetch
+from lib.hub import wanted
 from lib.job.command import InputError
 from lib.job.files import HASHES, check_hashes, sha256
 from lib.package_index import package_indexes
@@ -140,6 +142,54 @@ def test_a_member_that_leaves_its_folder_is_refused(tmp_path, index, name, make)
     digest = index({name: make(FILES | {"tiny/data/../../../evil": b"evil"})})
     refused(tmp_path, f"package:tiny==1.0/tiny/data@{digest}", "evil")
     assert not list(tmp_path.rglob("evil"))
+
+
+def changed_headers(content: bytes, place: int, value: int) -> bytes:
+    """A zip with another value at a place of all of its headers, counted in those of the members."""
+    for mark, more in [(b"PK\x03\x04", 0), (b"PK\x01\x02", 2)]:
+        for start in [found.start() + place + more for found in re.finditer(mark, content)]:
+            content = content[:start] + bytes([value]) + content[start + 1 :]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (WHEEL, lambda content: content[:-30]),
+        (WHEEL, lambda content: content.replace(b"one", b"two")),  # another checksum
+        (WHEEL, lambda content: changed_headers(content, 6, 1)),  # encrypted
+        (WHEEL, lambda content: changed_headers(content, 8, 93)),  # compressed by a method that is not known
+        (SDIST, lambda content: content[:-30]),
+        (SDIST, lambda content: b""),
+        (SDIST, lambda content: b"Rar!\x1a\x07\x00" + content),
+    ],
+)
+def test_an_archive_that_is_damaged_encrypted_or_unknown_is_named(tmp_path, index, name, damage):
+    digest = index({name: damage(wheel(FILES) if name == WHEEL else sdist(FILES))})
+    refused(tmp_path, f"package:tiny==1.0/tiny/data@{digest}", name)
+
+
+def test_an_archive_that_unpacks_to_many_times_its_size_is_refused(tmp_path, index, monkeypatch):
+    monkeypatch.setattr(fetch, "LEAST_ROOM", 10_000)
+    files = {f"tiny/data/{i}": bytes(90_000) for i in range(9)}
+    refused(tmp_path, f"package:tiny==1.0/tiny/data@{index({SDIST: sdist(files)})}", f"{SDIST}: .*bytes")
+    stored = index({WHEEL: wheel(files)})
+    assert len(fetched(tmp_path, f"package:tiny==1.0/tiny/data@{stored}")) == 9
+
+
+@pytest.mark.parametrize(
+    ("repo_type", "path", "expected"),
+    [
+        ("model", "", ["1_Pooling/config.json", "config.json", "model.safetensors", "spiece.model", "vocab.txt"]),
+        ("model", "1_Pooling", ["1_Pooling/config.json"]),
+        ("dataset", "", ["1_Pooling/config.json", "c4.json.gz", "config.json", "test.parquet", "vocab.txt"]),
+    ],
+)
+def test_of_a_repository_neither_code_nor_pickles_are_downloaded(repo_type, path, expected):
+    names = ["model.safetensors", "config.json", "1_Pooling/config.json", "vocab.txt", "spiece.model", "c4.json.gz"]
+    names += ["test.parquet", "onnx/config.json", "openvino/a.json", "2_Dense/pytorch_model.bin", "modeling.py"]
+    names += [f"model.{ending}" for ending in ["bin", "ckpt", "h5", "joblib", "msgpack", "onnx", "pickle", "pkl", "pt"]]
+    assert wanted(names, repo_type, path) == expected
 
 
 def test_an_output_of_before_stays_when_a_fetch_fails(tmp_path, index):

@@ -87,6 +87,20 @@ def test_two_processes_that_make_the_same_target_do_not_mix(tmp_path):
     assert (tmp_path / "file").read_text(encoding="utf-8") == "whole"
 
 
+def test_processes_that_replace_one_folder_at_once_all_succeed_and_it_is_whole(tmp_path):
+    """As two runs do that fetch one source."""
+    code = "import sys; from pathlib import Path; from lib.job.files import replacing\n"
+    code += "for number in range(300):\n with replacing(Path(sys.argv[1])) as temporary:\n  temporary.mkdir()\n"
+    code += "  for name in 'ab': (temporary / name).write_text(sys.argv[2])"
+    command = [sys.executable, "-c", code, tmp_path / "folder"]
+    scripts = Path(__file__).parents[2] / "scripts"
+    running = [subprocess.Popen([*command, text], cwd=scripts) for text in "xyz"]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    first, second = sorted((tmp_path / "folder").iterdir())
+    assert first.read_text() == second.read_text()
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
 def test_what_is_renamed_is_on_disk_before(tmp_path, monkeypatch):
     """A power cut may leave a renamed file empty whose bytes are not."""
     synced, fsync = [], os.fsync
@@ -154,7 +168,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 200_000])
 def test_a_file_that_is_no_json_is_named(tmp_path, content):
     path = tmp_path / "broken.json"
     path.write_bytes(content)
@@ -190,6 +204,9 @@ def test_a_folder_is_compared_with_the_hashes_that_were_written(tmp_path):
             check_hashes(folder, required)
     (folder / "inner" / "a").unlink()
     with pytest.raises(InputError, match="inner/a"):
+        check_hashes(folder)
+    (folder / HASHES).write_text("[]")
+    with pytest.raises(InputError, match=HASHES):
         check_hashes(folder)
     (folder / HASHES).unlink()
     with pytest.raises(InputError, match=HASHES):

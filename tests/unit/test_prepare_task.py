@@ -241,6 +241,7 @@ def test_a_class_without_a_training_row_is_refused(tmp_path):
         ("list.jsonl", "[1]\n", "line 1"),
         ("cut.jsonl", '{"text": "a", "label": 0}\n{"text":\n', "line 2"),
         ("deep.jsonl", "[" * 200_000, "line 1"),
+        ("split.jsonl", '{"text": "a", "label": 0, "split": ["train"]}\n', "row 1"),
         ("lone.jsonl", '{"text": "a\\ud800", "label": 0, "split": "train"}\n{"text": "b", "label": 1}\n', "row 1"),
     ],
 )

@@ -262,6 +262,15 @@ def test_a_copied_checkout_reruns_nothing(finished, tmp_path):
     assert plan((moved, finished[1])) == {}
 
 
+def test_a_checkout_through_a_link_reruns_nothing(finished, tmp_path):
+    checkout, config = finished
+    link = tmp_path / "link"
+    link.symlink_to(checkout)
+    assert plan((link, config)) == {}
+    arguments = ["-n", "--snakefile", str(link / "Snakefile"), "--directory", str(link)]
+    assert planned(snakemake(checkout, *arguments, config=config)) == {}
+
+
 def test_a_checkout_apart_from_its_results_reruns_nothing(finished, tmp_path):
     """Snakemake's --directory: results elsewhere, and the checkout may be read-only."""
     checkout, config = copy_checkout(tmp_path / "checkout"), finished[1]
@@ -426,18 +435,34 @@ def test_threads_and_resources_rerun_nothing(finished):
     assert plan(finished, lambda config: None, "--set-threads", "pretrained=1", "--set-resources", "embed:gpu=0") == {}
 
 
-def test_the_same_inputs_give_the_same_bytes_on_one_core_and_on_two(finished, tmp_path):
+def tree(results):
+    """The hash of each file of a run, by its path, without the run's time, command and measurements."""
+    apart = {"logs", "benchmarks", "costs.md", "costs.html", "config.yaml", "ro-crate-metadata.json"}
+    files = {path.relative_to(results): path for path in results.rglob("*") if path.is_file()}
+    hidden = (".claimed", ".snakemake")
+    return {p: sha256(f) for p, f in files.items() if p.parts[0] not in apart and not p.name.startswith(hidden)}
+
+
+def test_the_same_inputs_give_the_same_bytes_on_one_core_or_two_interrupted_or_not(finished, tmp_path):
     checkout, config = finished
     again = copy_checkout(tmp_path / "again")
-    done = snakemake(again, "--cores", "1", "models", config=config, jobs_fork=False)  # each job a Python of its own
-    assert done.returncode == 0, done.stderr[-3000:]
     first, second = (c / "results" / RUN for c in (checkout, again))
-    compared = [p for p in first.rglob("*") if p.suffix in {".parquet", ".npy", ".safetensors"}]
-    compared = [p.relative_to(first) for p in compared if p.parts[len(first.parts)] in {"corpus", "teacher", "models"}]
-    names = {"00001.parquet", "00001.npy", "distilled", "pretrained", "born-again-1", "int8"}
-    assert names <= {p.name for p in compared} | {p.parent.name for p in compared}
-    for path in compared:
-        assert sha256(first / path) == sha256(second / path), path
+    interrupted = subprocess.Popen(**command(again, "models", config=config), stderr=subprocess.PIPE)
+    assert any("rule pretrain" in line for line in interrupted.stderr)
+    interrupted.kill()
+    interrupted.communicate()
+    assert snakemake(again, "--unlock", config=config).returncode == 0
+    # each job is a Python of its own
+    done = snakemake(again, "--cores", "1", "--rerun-incomplete", "models", config=config, jobs_fork=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    shutil.copyfile(first / "speed.json", second / "speed.json")  # measured, and shown in what follows
+    done = snakemake(again, "--cores", "1", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    made = tree(first)
+    assert {"00001.npy", "Topics.json", "summary.md", "stages.svg", "README.md"} <= {path.name for path in made}
+    for path, digest in tree(second).items():
+        assert made.pop(path) == digest, path
+    assert not made
 
 
 def failed(checkout, config, *arguments):

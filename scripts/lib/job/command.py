@@ -1,32 +1,48 @@
-"""What all scripts share: a user's mistake ends them with one clear line."""
+"""What all scripts share: a mistake or an error ends them with one clear line."""
 
 import os
+import platform
 import re
 import signal
 import sys
 import time
+import traceback
 from _thread import interrupt_main
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
+from lib.job.provenance import commit, versions
+
 PRIVATE = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HOME"]
 SECONDS_BETWEEN_LOOKS = 2
+NAMED = ["snakemake", "torch", "transformers", "model2vec", "mteb"]  # with an unexpected error
 
 
 class InputError(Exception):
     """A mistake of the user's; the text names the file, key or row, what was expected and what was found."""
 
+    def __init__(self, text: str) -> None:
+        """Take the text; characters in it that cannot be shown, such as line breaks, are escaped."""
+        super().__init__("".join(each if each.isprintable() else repr(each)[1:-1] for each in text))
 
-def first_line(error: Exception) -> str:
-    """The first line of an exception's text, without private values of the environment: token, endpoint, cache."""
-    text = str(error).partition("\n")[0]
+
+def without_private(text: str) -> str:
+    """A text without private values of the environment: token, endpoint, cache."""
     for name in PRIVATE:
         value = os.environ.get(name, "")
         for part in filter(None, [value, urlsplit(value).netloc]):
             text = text.replace(part, f"${name}")
     return text
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text without private values; with its class if the text alone says nothing."""
+    text = str(error).strip().partition("\n")[0]
+    says_nothing = not text or isinstance(error, KeyError)
+    return without_private(f"{type(error).__name__} {text}".strip() if says_nothing else text)
 
 
 def is_running(pid: int) -> bool:
@@ -52,9 +68,9 @@ def end_with(pid: int) -> None:
 def run(main: Callable[[list[str]], None]) -> None:
     """Run a script's ``main`` on the command line's arguments.
 
-    An ``InputError``, an error of the file system (full, read-only), an interrupt or the end of the workflow's process
-    (``WORKFLOW_PID``) ends this process with one line and exit code 1. Other exceptions are bugs and keep their
-    traceback.
+    An ``InputError``, an error of the file system (full, read-only), too little memory, an interrupt or the end of the
+    workflow's process (``WORKFLOW_PID``) ends this process with one line and exit code 1. So do other exceptions, which
+    are bugs; their traceback comes before it.
     """
     # schedulers send SIGTERM; a process in the background ignores interrupts
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -62,13 +78,23 @@ def run(main: Callable[[list[str]], None]) -> None:
     workflow = int(os.environ.get("WORKFLOW_PID", 0))
     if workflow and is_running(workflow):  # in a container it may not be visible
         Thread(target=end_with, args=[workflow], daemon=True).start()
+    script = Path(sys.argv[0]).name
     try:
         main(sys.argv[1:])
     except (InputError, OSError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {first_line(error)}")
-    except Exception as error:
-        if not re.search(r"\(os error \d+\)", str(error)):  # how safetensors and polars report a full disk
-            raise
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {first_line(error)}")
+        sys.exit(f"{script}: error: {first_line(error)}")
+    except MemoryError as error:
+        sys.exit(f"{script}: error: out of memory: {first_line(error)}")
+    except BrokenProcessPool:
+        sys.exit(f"{script}: error: a worker process was killed; if memory ran out, use fewer threads")
     except KeyboardInterrupt:
-        sys.exit(f"{Path(sys.argv[0]).name}: interrupted")
+        sys.exit(f"{script}: interrupted")
+    except Exception as error:
+        if re.search(r"\(os error \d+\)", str(error)):  # how safetensors and polars report a full disk
+            sys.exit(f"{script}: error: {first_line(error)}")
+        print(without_private(traceback.format_exc()), file=sys.stderr)
+        kind, found = type(error).__name__, {"python": platform.python_version()} | versions(*NAMED)
+        sys.exit(
+            f"{script}: error: unexpected {kind}: {first_line(error).removeprefix(kind).strip()} (traceback above; "
+            f"commit {commit()}; {', '.join(map(' '.join, found.items()))})"
+        )

@@ -1,5 +1,6 @@
 """Files that are either complete or absent, and their hashes."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -8,7 +9,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,9 +56,20 @@ def replacing(target: Path) -> Iterator[Path]:
     with scratch(target) as temporary:
         yield temporary
         sync(temporary)
-        if temporary.is_dir():
-            remove(target)
-        temporary.replace(target)
+        if not temporary.is_dir():
+            temporary.replace(target)
+            return
+        with scratch(target.with_name(f"{target.name}.old")) as old:
+            while True:
+                with suppress(FileNotFoundError):
+                    target.rename(old)
+                try:
+                    temporary.replace(target)
+                    return
+                except OSError as error:
+                    if error.errno != errno.ENOTEMPTY:  # as it is if another process has just made the folder
+                        raise
+                    remove(old)
 
 
 def remove(path: Path) -> None:
@@ -131,7 +143,10 @@ def check_hashes(folder: Path, required: bool = True) -> None:
         raise InputError(
             f"{folder}: expected {HASHES}, the hashes of its files, found none; delete it to make it again"
         )
-    for name, expected in read_json(folder / HASHES).items():
+    hashes = read_json(folder / HASHES)
+    if not isinstance(hashes, dict):
+        raise InputError(f"{folder / HASHES}: expected hashes by name, found others; delete {folder} to make it again")
+    for name, expected in hashes.items():
         if not (folder / name).is_file() or sha256(folder / name) != expected:
             raise InputError(
                 f"{folder / name}: damaged: its hash is not the one in {HASHES}; delete {folder} to make it again"
@@ -157,7 +172,7 @@ def read_json(path: Path, keys: Iterable[str] = ()) -> Any:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested too deeply
         raise InputError(f"{path}: expected JSON, found {error}") from error
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:

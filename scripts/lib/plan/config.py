@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def read_config(path: Path) -> dict:
         raise InputError(f"{path}, line {line}: expected UTF-8, found {error.object[error.start]:#x}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: expected JSON, found {error.msg}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested too deeply
         raise InputError(f"{path}: expected {language}, found {error}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
@@ -227,8 +228,8 @@ def check_meaning(config: dict, sources: str) -> None:
             source = parse_source(text)
         except InputError as error:
             raise InputError(f"{key}: {error}") from error
-        if source.kind == "path" and not (Path(source.path).is_file() or Path(source.path).is_dir()):
-            there = "another kind of file" if Path(source.path).exists() else "nothing"
+        if source.kind == "path" and not (os.path.isfile(source.path) or os.path.isdir(source.path)):
+            there = "another kind of file" if os.path.exists(source.path) else "nothing"
             raise InputError(f"{key}: expected a file or folder, found {there} at {source.path}")
         if re.search(r"[<>{}]", source.path):
             raise InputError(

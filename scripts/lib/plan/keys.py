@@ -385,7 +385,10 @@ def check_keys(config: dict) -> dict:
             raise InputError(f"{name}: expected a value, found none") from invalid
         # each type of a union has an error of its own
         wanted = dict.fromkeys(expected(error) for error, place in zip(errors, paths, strict=True) if place == path)
-        value = repr(first["input"])
+        try:
+            value = repr(first["input"])
+        except ValueError:  # Python writes no integer of so many digits
+            value = "an integer of thousands of digits"
         shown = value if len(value) < 80 else f"{value[:77]}…"
         raise InputError(f"{name}: {shown}, expected {' or '.join(wanted)}") from invalid
     filled = copy.deepcopy(config)
