@@ -9,7 +9,7 @@ import numpy as np
 from lib.job.command import InputError, first_line
 from lib.job.files import check_hashes
 from lib.job.progress import progress
-from lib.model_folder import is_static_model
+from lib.model_folder import is_static_model, pickled_weights
 from lib.precision import has_fast_bfloat16
 from lib.static_model import load_static_model
 
@@ -31,9 +31,8 @@ def load_embedder(folder: Path, device: str) -> Callable[[list[str]], np.ndarray
         InputError: the folder holds neither kind of model, or weights are missing or can hold code.
     """
     check_hashes(folder, required=False)
-    pickled = [path for path in folder.rglob("pytorch_model.bin") if not any(path.parent.glob("model*.safetensors"))]
-    if pickled:
-        raise InputError(f"model {folder}: expected all weights as safetensors, found {pickled[0].relative_to(folder)}")
+    if pickled := pickled_weights(folder):
+        raise InputError(f"model {folder}: expected all weights as safetensors, found {pickled}")
     if is_static_model(folder):
         return partial(
             load_static_model(folder).encode, use_multiprocessing=False

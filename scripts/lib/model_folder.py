@@ -49,6 +49,12 @@ def check_unchanged(folder: Path, checked: Path) -> dict[str, str]:
     return files
 
 
+def pickled_weights(folder: Path) -> str | None:
+    """The first file of weights that can hold code and has no safetensors beside it, as a path within the folder."""
+    paths = sorted(Path(folder).rglob("pytorch_model.bin"))
+    return next((str(p.relative_to(folder)) for p in paths if not any(p.parent.glob("model*.safetensors"))), None)
+
+
 def is_static_model(folder: Path) -> bool:
     """Whether a folder holds a static model rather than a transformer."""
     config = Path(folder) / "config.json"

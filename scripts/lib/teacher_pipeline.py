@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.job.command import InputError, first_line
+from lib.model_folder import pickled_weights
 from lib.teacher import LEAST_COSINE, Teacher, cosines
 
 TEXTS = ["A sentence.", "Another SENTENCE, of a few more Words than the first has!"]
@@ -31,6 +32,8 @@ def compare_with_own(teacher: Teacher, folder: Path) -> list[str]:
     """
     if not (folder / "modules.json").is_file():
         return []
+    if pickled := pickled_weights(folder):
+        return [f"its own pipeline was not compared, because the weights in {pickled} can hold code"]
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 

@@ -193,6 +193,9 @@ def test_a_difference_from_the_teachers_own_pipeline_is_noted(teacher_folder, tm
     layer, prompt = check(folder, "mean")
     assert "Dense" in layer and "'query: '" in prompt
     assert len(check(folder, "mean", "--prompt", "query: ")) == 1
+    (folder / "2_Dense" / "model.safetensors").rename(folder / "2_Dense" / "pytorch_model.bin")
+    (note,) = check(folder, "mean")
+    assert "2_Dense/pytorch_model.bin" in note
 
 
 def test_a_teacher_whose_pipeline_reads_other_text_is_refused(teacher_folder, tmp_path):
