@@ -23,6 +23,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from lib.job.command import run
+from lib.packed_linear import PackedLinear
 from lib.shards import read_sentences
 from lib.teacher import Teacher, cosines
 
@@ -40,7 +41,9 @@ def random_bert_large(tokenizer: Path, folder: Path) -> Path:
 
 def work_per_token(teacher: Teacher) -> int:
     """Floating point operations of a token's matrix products, without those of attention."""
-    weights = (part.weight for part in teacher.model.encoder.modules() if isinstance(part, torch.nn.Linear))
+    weights = (
+        part.weight for part in teacher.model.encoder.modules() if isinstance(part, torch.nn.Linear | PackedLinear)
+    )
     return 2 * sum(weight.numel() for weight in weights)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from lib.job.ahead import ahead
 from lib.job.command import InputError, first_line
 from lib.job.progress import say
+from lib.packed_linear import pack_linear_layers
 from lib.precision import has_fast_bfloat16
 from lib.transformer import load_transformer, positions_of
 
@@ -60,6 +61,8 @@ class Teacher:
         if positions is not None and max_length > positions:
             raise InputError(f"teacher.max_length: {max_length}, expected at most the teacher's {positions} positions")
         self.model = self.model.to(device).eval()
+        if device == "cpu" and dtype == torch.bfloat16:
+            pack_linear_layers(self.model, TOKENS_PER_BATCH[device])
         self.tokenizer.backend_tokenizer.enable_truncation(max_length)
         self.tokenizer.backend_tokenizer.no_padding()
         self.max_length = max_length

@@ -24,6 +24,7 @@ import embed
 from lib.job.command import InputError
 from lib.job.files import sha256
 from lib.model_folder import check_folder, check_unchanged, teacher_hashes
+from lib.packed_linear import pack_linear_layers
 from lib.precision import has_fast_bfloat16
 from lib.shards import RowsOnDisk, read_embeddings, read_sentences
 from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher
@@ -144,6 +145,16 @@ def test_a_sentence_that_alone_does_not_fit_into_memory_is_named(teacher_folder,
 
 def test_weights_are_bfloat16_just_where_the_hardware_has_it(teacher_folder, precision):
     assert Teacher(teacher_folder, MAX_LENGTH, "mean", "cpu").model.dtype == getattr(torch, precision)
+
+
+def test_packed_layers_give_what_they_gave_before():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Sequential(torch.nn.Linear(64, 32, bias=False)))
+    values = torch.randn(2, 5, 32, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        expected = model.to(torch.bfloat16)(values)
+        pack_linear_layers(model, 10)
+        torch.testing.assert_close(model(values), expected, atol=0.01, rtol=0.01)
 
 
 @pytest.fixture
