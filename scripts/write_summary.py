@@ -17,6 +17,7 @@ from lib.results import fastest
 from lib.summary_tables import (
     DIFFERENCES,
     DIFFERENCES_HEADER,
+    SCORES,
     SPEED_HEADER,
     cell,
     difference_lines,
@@ -25,13 +26,12 @@ from lib.summary_tables import (
     rate_text,
     speed_lines,
     speed_text,
+    task_notes,
 )
 
 EXPLANATION = (
-    "Avg is the macro average: the mean of the category means. Scores are mteb's main scores × 100: Spearman "
-    "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
-    "the weights' files. Sentences/s is how many sentences a CPU embeds per second at the model's fastest number of "
-    "threads; speed.json has the details."
+    f"{SCORES} Size is that of the weights' files. Sentences/s is how many sentences a CPU embeds per second at the "
+    "model's fastest number of threads, which is in parentheses."
 )
 MEANS = [*CATEGORIES, "Avg"]
 Intervals = dict[str, dict[str, list[float]]]  # the low and high end of each task, category and Avg, by model/stage
@@ -126,7 +126,6 @@ def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str
     counted = headings(Counter(task["category"] for task in tasks.values()))
     score = {(f"{row['model']}/{row['stage']}", row["task"]): row["score"] for row in rows}
     compared = [*DIFFERENCES_HEADER, *counted]
-    custom = {name: task for name, task in settings["custom_tasks"].items() if name in tasks}
 
     def scored(task: str, name: str) -> str:
         return with_interval(cell(score.get((name, task))), intervals[name].get(task))
@@ -153,7 +152,7 @@ def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str
         Section("Speed and memory", [speed_text(speed)], SPEED_HEADER, speed_lines(speed)),
         Section(
             "Each task",
-            [f"{name} ({t['type']}, not part of MTEB): {t['description']}." for name, t in custom.items()],
+            task_notes(settings["custom_tasks"], tasks),
             ["Task", "Category", "Test items", *(f"{row['model']}, {row['stage']}" for row in means)],
             [
                 [task, row["category"], f"{row['test_items']:,}", *(scored(task, name) for name in intervals)]

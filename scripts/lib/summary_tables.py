@@ -1,12 +1,16 @@
 """Tables that the summary shows, and other pages too: comparisons, model cards and the page of an unfinished run."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lib.differences import LEAST_TASKS
 from lib.page import Noted
 from lib.plan.tasks import CATEGORIES
 from lib.results import fastest
 
+SCORES = (
+    "Scores are mteb's main scores × 100: Spearman correlation of cosines (STS), accuracy (classification), average "
+    "precision (pair classification). Avg is the macro average: the mean of the category means."
+)
 SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
 SPEED_HEADER += ["Long texts/s (threads)", "Latency, median (ms)", "Latency, 99th percentile (ms)"]
 SPEED_HEADER += ["Load time (s)", "Memory (MB)"]
@@ -39,6 +43,20 @@ def interval_text(low: float | None, high: float | None) -> str:
 def headings(tasks: dict[str, int]) -> list[str]:
     """The heading of each category, with the number of its tasks."""
     return [f"{c} ({tasks[c]} task{'s' if tasks[c] > 1 else ''})" if tasks.get(c) else c for c in CATEGORIES]
+
+
+def task_notes(custom: dict[str, dict], tasks: Collection[str]) -> list[str]:
+    """What each custom task is, of those that were scored.
+
+    Args:
+        custom: ``type`` and ``description`` of each custom task.
+        tasks: the tasks that were scored.
+    """
+    return [
+        f"{name} ({task['type']}, not part of MTEB): {task['description']}."
+        for name, task in custom.items()
+        if name in tasks
+    ]
 
 
 def difference_text(row: dict) -> Noted:

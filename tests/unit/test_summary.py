@@ -583,11 +583,12 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(run_folde
     folder = released(run_folder, model, most_lost=10)
     card = ModelCard.load(folder / "README.md")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 |" in card.text
-    assert "| m | distilled | 60.00 | 40.00 | 90.00 | 63.33 |" in card.text
+    assert "| m | float32 | 60.00 | 40.00 | 90.00 | 63.33 |" in card.text
     assert "| Pairs | PairClassification | 90.00 | 80.00 | -10.00 |" in card.text
     assert "| m | int8 | 31,234 (2) | 148.5 | 15,617 | 74.2 | 1,500 (2) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
     assert "| other | baseline | 210 (1) | 1.0 | 210 | 1.0 | 20 (1) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
-    assert release_model.commit() in card.text
+    assert release_model.commit() in card.text and "what SickA is" in card.text
+    assert 'TextEmbedding("path/to/m", specific_model_path="path/to/m")' in card.text  # it downloads all others
     monkeypatch.chdir(run_folder)
     by_model2vec, by_sentence_transformers, by_onnx = run_snippets(card.text, run_folder)
     assert by_model2vec["vectors"].shape == (2, 16) and by_model2vec["scores"].shape == (2,)
@@ -668,7 +669,8 @@ def test_the_card_names_the_repository_and_the_other_models(run_folder, model):
     (run_folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     card = ModelCard.load(released(run_folder, model, most_lost=10, owner="me", siblings=["smaller"]) / "README.md")
     assert "| smaller | int8 | 70.00 |" in card.text
-    assert 'from_pretrained("me/m"' in card.text and "path/to" not in card.text
+    assert 'from_pretrained("me/m"' in card.text and 'TextEmbedding("me/m")' in card.text
+    assert "path/to" not in card.text
 
 
 def test_texts_of_the_config_stay_texts_in_the_card(run_folder, model):
