@@ -14,7 +14,8 @@ SCORES = (
 SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
 SPEED_HEADER += ["Long texts/s (threads)", "Latency, median (ms)", "Latency, 99th percentile (ms)"]
 SPEED_HEADER += ["Load time (s)", "Memory (MB)"]
-DIFFERENCES_HEADER = ["Model", "Compared with", "Avg", "95 % interval", "95 % interval over tasks", "Significant"]
+DIFFERENCES_HEADER = ["Model", "Compared with", "Avg", "95 % interval of Avg", "95 % interval of Avg over tasks"]
+DIFFERENCES_HEADER += ["Significant"]
 DIFFERENCES = (
     "Differences in points (score × 100); a positive one means that the first model is better than the second. A "
     "star marks a statistically significant difference: the 95 % interval of a paired bootstrap over the items of "
@@ -41,8 +42,11 @@ def interval_text(low: float | None, high: float | None) -> str:
 
 
 def headings(tasks: dict[str, int]) -> list[str]:
-    """The heading of each category, with the number of its tasks."""
-    return [f"{c} ({tasks[c]} task{'s' if tasks[c] > 1 else ''})" if tasks.get(c) else c for c in CATEGORIES]
+    """The heading of each category, with the number of its tasks, which no line break divides."""
+    return [
+        f"{c} ({tasks[c]}\N{NO-BREAK SPACE}task{'s' if tasks[c] > 1 else ''})" if tasks.get(c) else c
+        for c in CATEGORIES
+    ]
 
 
 def task_notes(custom: dict[str, dict], tasks: Collection[str]) -> list[str]:
@@ -114,11 +118,11 @@ def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[st
 
 def speed_text(speed: dict) -> str:
     """How the numbers of ``speed_lines`` were measured."""
-    counts = " and ".join(map(str, dict.fromkeys([1, speed["threads"]])))
+    counts = f"1 and {speed['threads']} threads" if speed["threads"] > 1 else "1 thread"
     return (
-        f"Measured on {speed['processor']} with {speed['sentences']:,} sentences of the corpus, using {counts} "
-        "thread(s); the models take turns in one process. Each model is shown at its fastest number of threads (in "
-        "parentheses) and with one thread; ratios are to the slowest model of the table. A long text is twenty "
-        "sentences. Latency is the time for a single sentence with one thread. Memory is what the model takes in "
-        "addition to Python and its libraries."
+        f"Measured on {speed['processor']} with {speed['sentences']:,} sentences of the corpus and {counts}; the "
+        "models take turns in one process. Each model is shown at its fastest number of threads (in parentheses) and "
+        "with one thread; ratios are to the slowest model of the table. A long text is twenty sentences. Latency is "
+        "the time for a single sentence with one thread. Memory is what the model takes in addition to Python and its "
+        "libraries."
     )

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from helpers import distilled, write_shard, write_task
 from huggingface_hub import ModelCard, parse_eval_result_entries
+from matplotlib.text import Text
 from model2vec import StaticModel
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
@@ -462,6 +463,20 @@ def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(plots):
     assert not [text for text in texts if "10^" in text or "times" in text or "pretrained" in text]
 
 
+def test_labels_of_points_that_are_close_lie_within_the_figure_and_cover_no_other():
+    figure, axis = draw_plots.plt.subplots(figsize=(7, 4.6), layout="constrained")
+    places = [(1, 1), (9, 4), (9, 4.1), (9, 4.2), (9.1, 4.3), (9.2, 4.25), (1.1, 1.02), (5, 9)]
+    axis.plot(*zip(*places, strict=True), "o")
+    draw_plots.label_points(figure, axis, [(x, y, f"a model with number {x} {y}") for x, y in places])
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axis.texts]
+    assert len(boxes) == len(places)
+    for number, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert not box.count_overlaps(boxes[:number])
+    draw_plots.plt.close(figure)
+
+
 def test_gains_are_of_means_and_differences_to_baselines_of_tasks(plots):
     gains, tasks = (drawn(plots / f"{name}.svg") for name in ["gains", "tasks"])
     assert {"STS", "Avg", "+9.00", "+0.00"} <= set(gains) and not {"STS12", "peer"} & set(gains)
@@ -487,7 +502,7 @@ def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     first, second = (load_static_model(stage).encode(pairs[side]) for side in ("sentence1", "sentence2"))
     expected = 100 * spearmanr((first * second).sum(axis=1), [2, 0, 5]).statistic
-    assert {"m/distilled", f"score {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
+    assert {"m, distilled", f"score {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
 
 
 def test_losses_are_shown_over_whole_epochs(plots):
