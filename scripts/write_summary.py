@@ -33,6 +33,14 @@ EXPLANATION = (
     f"{SCORES} Size is that of the weights' files. Sentences/s is how many sentences a CPU embeds per second at the "
     "model's fastest number of threads, which is in parentheses."
 )
+STAGES = {
+    "distilled": "model2vec's distillation of the teacher",
+    "tokenlearn": "trained by tokenlearn",
+    "pretrained": "trained on the teacher's embeddings of sentences",
+    "born-again": "a fresh student, trained on the embeddings of the stage before it",
+    "derived": "another model with fewer dimensions or shared vectors",
+    "baseline": "a model of other authors, scored by the same code",
+}
 MEANS = [*CATEGORIES, "Avg"]
 Intervals = dict[str, dict[str, list[float]]]  # the low and high end of each task, category and Avg, by model/stage
 
@@ -122,6 +130,7 @@ def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str
         for name, cells, stage, first in over_seeds(means, settings["seeds"], intervals)
     ]
     released = ", ".join(f"{stage} of {model}" for model, stage in settings["released"].items())
+    shown = [name for name in STAGES if any(row["stage"].startswith(name) for row in means)]
     tasks = {row["task"]: row for row in rows}
     counted = headings(Counter(task["category"] for task in tasks.values()))
     score = {(f"{row['model']}/{row['stage']}", row["task"]): row["score"] for row in rows}
@@ -145,7 +154,10 @@ def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str
         Section("Differences and their significance", [DIFFERENCES], compared, difference_lines(differences)),
         Section(
             "Each stage",
-            [f"int8 is the quantized released stage: {released}."],
+            [
+                "; ".join(f"«{name}» is {STAGES[name]}" for name in shown) + ".",
+                f"«int8» is the quantized released stage: {released}.",
+            ],
             ["Model", "Stage", *counted, "Avg", "Size (MB)"],
             stages,
         ),

@@ -11,7 +11,7 @@ SCORES = (
     "Scores are mteb's main scores × 100: Spearman correlation of cosines (STS), accuracy (classification), average "
     "precision (pair classification). Avg is the macro average: the mean of the category means."
 )
-SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
+SPEED_HEADER = ["Model", "Kind", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
 SPEED_HEADER += ["Long texts/s (threads)", "Latency, median (ms)", "Latency, 99th percentile (ms)"]
 SPEED_HEADER += ["Load time (s)", "Memory (MB)"]
 DIFFERENCES_HEADER = ["Model", "Compared with", "Avg", "95 % interval of Avg", "95 % interval of Avg over tasks"]
@@ -37,8 +37,8 @@ def points(value: float) -> str:
 
 
 def interval_text(low: float | None, high: float | None) -> str:
-    """An interval as the table shows it; a dash where there is none."""
-    return "–" if low is None or high is None else f"{points(low)} to {points(high)}"
+    """An interval as the table shows it, which no line break divides; a dash where there is none."""
+    return "–" if low is None or high is None else f"{points(low)} to {points(high)}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def headings(tasks: dict[str, int]) -> list[str]:
