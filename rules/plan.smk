@@ -33,7 +33,7 @@ def planned_jobs():
     """Part, minutes, and MB of memory and disk of each job that takes long; None where they depend on an unknown size.
 
     Minutes and memory come from the functions of ``resources.smk``. Each job takes 0.1 minutes besides, each scored task
-    0.04, and a transformer in bfloat16 0.4 of the time in float32. A stage has about 30,000 vectors of four bytes a
+    0.01, and a transformer in bfloat16 0.4 of the time in float32. A stage has about 30,000 vectors of four bytes a
     number.
     """
     from lib.precision import has_fast_bfloat16  # imports torch, which no other target needs
@@ -65,7 +65,7 @@ def planned_jobs():
         taken = value_of(minutes)
         return part, None if taken is None else besides + factor * taken, value_of(needed), disk
 
-    scored = 0.1 + 0.04 * len(TASKS)
+    scored = 0.1 + 0.01 * len(TASKS)
     yield job("sample_sentences", sampling_minutes, sampling_memory, 5e-5 * family.sentences, input=for_sample)
     for settings in family.teachers.values():
         folder = on_disk(source_path(settings["source"]))
@@ -90,7 +90,7 @@ def planned_jobs():
         factor = 1.0 if is_static_model(baseline) else faster
         own = SimpleNamespace(model=baseline, tasks=of_run.tasks)
         yield job("evaluate_baseline", baseline_minutes, baseline_memory, 0, factor, input=own, besides=scored)
-    yield job("measure_speed", 0.3 * (len(MODELS) + len(BASELINES)), speed_memory, 0)
+    yield job("measure_speed", 0.2 * (len(MODELS) + len(BASELINES)), speed_memory, 0)
 
 
 @cache

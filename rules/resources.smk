@@ -80,7 +80,7 @@ def tokenlearn_memory(wildcards, input):
 
 def tokenlearn_minutes(wildcards, input):
     """By sentences."""
-    return 7.5e-5 * family.sentences_of(wildcards.model)
+    return 4e-5 * family.sentences_of(wildcards.model)
 
 
 def scoring_memory(wildcards, input):

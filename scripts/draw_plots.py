@@ -1,6 +1,7 @@
 """Draw a run's plots: scores by stage, size, speed and shared vectors, differences, similarities, losses."""
 
 import argparse
+import math
 import textwrap
 from collections.abc import Sequence
 from io import StringIO
@@ -14,6 +15,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 from scipy.stats import spearmanr
@@ -35,21 +37,9 @@ GREY = "#444444"
 SMALL = 9
 MEANS = [*CATEGORIES, "Avg"]
 AVERAGE = "macro average (score × 100), better ↑"
-# where a label may stand beside its point: the offset in points, and the corner of the text that is there
-BESIDE = [
-    (8, 0),
-    (-8, 0),
-    (0, 10),
-    (0, -10),
-    (8, 9),
-    (-8, 9),
-    (8, -9),
-    (-8, -9),
-    (8, 20),
-    (-8, 20),
-    (8, -20),
-    (-8, -20),
-]
+# where a label may stand beside its point: the offset in points, which also says the corner of the text that is there
+BESIDE = [(8, 0), (-8, 0), (0, 10), (0, -10), (8, 9), (-8, 9), (8, -9), (-8, -9)]
+BESIDE += [(right, up) for far in (20, 32, 44, 56) for up in (far, -far) for right in (8, -8, 24, -24)]
 plt.rcParams |= {"text.parse_math": False}  # a name may have a $
 plt.rcParams |= {"svg.hashsalt": "born-again", "svg.fonttype": "none", "font.size": 11}
 plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": True}
@@ -74,29 +64,41 @@ def entitle(figure: Figure, title: str, reading: str) -> None:
 
 
 def label_points(figure: Figure, axis: Axes, labels: Sequence[tuple[float, float, str]]) -> None:
-    """Write the label of each point (x, y, label) beside it, where it covers no other label and no point if possible.
+    """Write the label of each point (x, y, label) beside it, where it covers the fewest labels and points; a line leads
+    to a point that is not next to its label.
 
     The figure must be complete, for its layout is fixed.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     places = axis.transData.transform([(x, y) for x, y, _ in labels]) if labels else []
-    labels = [(x, y, textwrap.fill(label, 40)) for x, y, label in labels]
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
+
+    def write(x: float, y: float, label: str, right: int, up: int, line: dict | None = None) -> Annotation:
+        text = textwrap.fill(label, 40, break_on_hyphens=False)
+        corner = {"ha": ["center", "left", "right"][np.sign(right)], "va": ["center", "bottom", "top"][np.sign(up)]}
+        place = {"xytext": (right, up), "textcoords": "offset points", "size": SMALL} | corner
+        return axis.annotate(text, (x, y), arrowprops=line, **place)  # type: ignore[arg-type]
+
     for number, (x, y, label) in enumerate(labels):
         others = taken[:number] + taken[number + 1 :]
-        for right, up in [*BESIDE, BESIDE[0]]:
-            corner = {"ha": ["center", "left", "right"][np.sign(right)], "va": ["center", "bottom", "top"][np.sign(up)]}
-            text = axis.annotate(label, (x, y), (right, up), textcoords="offset points", size=SMALL, **corner)
+        least, best, around = math.inf, BESIDE[0], taken[number]
+        for offset in BESIDE:
+            text = write(x, y, label, *offset)
             box = text.get_window_extent()
-            inside = figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
-            inside = inside and axis.bbox.y0 <= box.y0 and box.y1 <= axis.bbox.y1
-            if inside and not box.count_overlaps(others):
-                break
             text.remove()
-        else:
-            axis.annotate(label, (x, y), BESIDE[0], textcoords="offset points", size=SMALL, va="center")
-        taken.append(box)
+            inside = axis.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+            inside = inside and axis.bbox.y0 <= box.y0 and box.y1 <= axis.bbox.y1
+            covered = box.count_overlaps(others) if inside else math.inf
+            if covered < least:
+                least, best, around = covered, offset, box
+            if not covered:
+                break
+        right, up = best
+        nearest = ((1 - np.sign(right)) / 2, (1 - np.sign(up)) / 2)  # the corner of the text that the line leads to
+        line = {"arrowstyle": "-", "linewidth": 0.6, "color": GREY, "shrinkA": 1, "shrinkB": 4, "relpos": nearest}
+        write(x, y, label, right, up, line if abs(up) > 10 else None)
+        taken.append(around)
 
 
 def label_ends(figure: Figure, axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
@@ -104,10 +106,10 @@ def label_ends(figure: Figure, axis: Axes, ends: Sequence[tuple[float, float, st
 
     The figure must be complete, for its layout is fixed.
     """
-    arrow = {"arrowstyle": "-", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+    arrow = {"arrowstyle": "-", "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)}
     texts = [
         axis.annotate(
-            textwrap.fill(label, 28),
+            textwrap.fill(label, 28, break_on_hyphens=False),
             (x, y),
             (1.06, y),
             textcoords=axis.get_yaxis_transform(),
@@ -187,7 +189,7 @@ def quality_plot(
         published: numbers of other authors, drawn as crosses: quantity, macro average and label of each.
         reading: where the better models are.
     """
-    figure, axis = plt.subplots(figsize=(6.2, 3.8), layout="constrained")
+    figure, axis = plt.subplots(figsize=(7, 4.6), layout="constrained")
     marks = "Filled circles are the int8 models, hollow squares baselines"
     marks += (
         ", crosses numbers of other authors, which are comparable only if the tasks are the same. "
@@ -208,7 +210,8 @@ def quality_plot(
         axis.plot(place, score, "x", color=COLORS[1], markersize=7)
         labels.append((place, score, name))
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    shown = [place for place, *_ in labels]
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3) if shown and max(shown) < 500 * min(shown) else (1,)))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.margins(0.2)
@@ -278,15 +281,16 @@ def gains_plot(differences: list[dict], baselines: list[str]) -> Figure:
         intervals(axis, rows, list(range(len(rows))), **look(0))
         for place, row in enumerate(rows):
             where = {"textcoords": "offset points", "ha": "center", "va": "bottom", "size": SMALL}
-            axis.annotate(points(row["difference"]), (row["difference"], place), (0, 5), **where)
+            gain = points(row["difference"]).replace("-", "\N{MINUS SIGN}")
+            axis.annotate(gain, (row["difference"], place), (0, 5), **where)
         axis.set_title(category, fontsize="medium")
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.5)
         axis.set_xticks([-10, -1, 0, 1, 10], ["−10", "−1", "0", "1", "10"])
-        axis.margins(0.12, 0.15)
+        axis.margins(x=0.12)
     axes[0][0].set_yticks(
         range(len(order)), [textwrap.fill(f"{model}: {stage} − {against}", 48) for model, stage, against in order]
     )
-    axes[0][0].invert_yaxis()
+    axes[0][0].set_ylim(len(order) - 0.6, -0.7)
     figure.supxlabel("gain (points, score × 100): better →", fontsize="medium")
     return figure
 
@@ -310,10 +314,10 @@ def tasks_plot(differences: list[dict], baselines: list[str]) -> Figure:
         intervals(axis, own, places, **look(i))
         axis.plot([], [], linestyle="none", label=textwrap.fill(f"minus {baseline}", 40), **look(i))
     axis.set_yticks(range(len(tasks)), tasks)
-    axis.invert_yaxis()
+    axis.set_ylim(len(tasks) - 0.5, -0.5)
     axis.set_xlabel("difference (points, score × 100): better →")
     if baselines:
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     return figure
 
 
@@ -380,7 +384,7 @@ def similarity_plot(models: list[Path], data: Path) -> Figure:
         cosines = (first * second).sum(axis=1)  # of unit length
         axis.scatter(ratings, cosines, s=8, alpha=0.3, color=COLORS[i], linewidths=0, rasterized=True)
         score = 100 * spearmanr(ratings, cosines).statistic
-        axis.set_title(f"{'/'.join(folder.parts[-2:])}\nscore {score:.2f}", fontsize="medium")
+        axis.set_title(f"{', '.join(folder.parts[-2:])}\nscore {score:.2f}", fontsize="medium")
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("cosine of the pair's embeddings")
     figure.supxlabel(f"rating of the pair, {data.stem}", fontsize="medium")
@@ -406,7 +410,7 @@ def loss_plot(trainings: dict[str, dict]) -> Figure:
             (seen, {"linestyle": ":", "color": COLORS[i % 7]}),
         ]:
             if len(curve) > 1:
-                axis.plot(*zip(*curve, strict=True), markevery=0.2, **style)
+                axis.plot(*zip(*curve, strict=True), markevery=max(1, len(curve) // 8), **style)
         if len(held_out) > 1:
             ends.append((*held_out[-1], name, look(i)["color"]))
     axis.set_yscale("log")
@@ -449,7 +453,7 @@ def main(argv: list[str]) -> None:
     summary = read_json(args.summary)
     averages, settings = summary["averages"], summary["settings"]
     differences = read_differences(args.differences)
-    curves = {"/".join(path.parts[-3:-1]): read_json(path, ["curve"]) for path in args.trainings}
+    curves = {", ".join(path.parts[-3:-1]): read_json(path, ["curve"]) for path in args.trainings}
     draw = {
         "stages": lambda: stages_plot(averages, settings["baselines"], settings["released"]),
         "gains": lambda: gains_plot(differences, settings["baselines"]),

@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--html", type=Path, required=True)
     args = parser.parse_args(argv)
     parts = read_jobs(args.benchmarks)
-    everything = [job for jobs in parts.values() for job in jobs]
+    everything = [job._replace(name=f"{part}, {job.name}") for part, jobs in parts.items() for job in jobs]
     lines = [
         line(part, jobs) for part, jobs in sorted(parts.items(), key=lambda item: -sum(j.seconds for j in item[1]))
     ]

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     downloads = args.plan["downloads"]
     sizes = [[name, at_least(sum, [size])] for name, size in downloads.items()]
-    header = ["Part", "Jobs", "Minutes", "Memory (GB)", "Disk (MB)"]
+    header = ["Part", "Jobs", "Minutes", "Memory asked for (GB)", "Disk (MB)"]
     sections = [Section("Plan of the run", [ABOUT], header, parts(args.plan["jobs"]))]
     if downloads:
         sizes.append(["all", at_least(sum, downloads.values())])

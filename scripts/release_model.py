@@ -18,9 +18,18 @@ from lib.job.provenance import commit
 from lib.page import in_markdown, render, table
 from lib.plan.sources import parse_source
 from lib.plan.stage_files import MODEL_FILES, ONNX_FILES
-from lib.plan.tasks import DEVELOPMENT, TYPES
+from lib.plan.tasks import CATEGORIES, DEVELOPMENT, TYPES
 from lib.static_model import load_static_model, save_static_model
-from lib.summary_tables import SPEED_HEADER, cell, points, speed_lines, speed_text
+from lib.summary_tables import (
+    SCORES,
+    SPEED_HEADER,
+    cell,
+    headings,
+    points,
+    speed_lines,
+    speed_text,
+    task_notes,
+)
 from lib.tokenizer_files import write_tokenizer_files
 
 MEASURED = ["precision", "bytes", "float32_bytes", "clusters", "sentences", "cosine_change_max", "cosine_change_mean"]
@@ -128,6 +137,14 @@ def joined(parts: list[str]) -> Markup:
     return Markup(" and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts))
 
 
+def stage_text(stage: str) -> str:
+    """A stage, and what it was trained on."""
+    if stage == "distilled":
+        return stage
+    other = "the born-again model before it" if stage.startswith("born-again") else "the teacher"
+    return f"{stage}: a distilled model, trained on the embeddings of {other}"
+
+
 def how_made(settings: dict) -> Markup:
     """A table of what made the model."""
     sample = settings["sample"]
@@ -143,7 +160,7 @@ def how_made(settings: dict) -> Markup:
     lines += [
         ["Texts", joined([pinned(text, "texts") for text in settings["corpus"]])],
         ["Sample", f"{settings['sentences']:,} sentences of {words}{spans}; seed {sample['seed']}"],
-        ["Stage", settings["stage"]],
+        ["Stage", stage_text(settings["stage"])],
         ["Training", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings["training"].items())],
         *([["Derived from", " and ".join(settings["from"])]] if settings["from"] else []),
         ["Commit of the pipeline", commit()],
@@ -181,11 +198,12 @@ def model_card(
     after = averages_of(summary, name, "int8")
     check_loss(name, before, after, settings["most_lost"])
     categories = [key for key in after if key not in ("model", "stage")]
+    titles = dict(zip(CATEGORIES, headings(Counter(row["category"] for row in rows)), strict=True))
     siblings = [row for row in summary["averages"] if row["model"] in settings["siblings"] and row["stage"] == "int8"]
     others = [row for row in summary["averages"] if row["model"] in settings["baselines"]]
     averages = [
         [row["model"], row["stage"], *(cell(row[key]) for key in categories)]
-        for row in [before | {"model": name}, after, *siblings, *others]
+        for row in [before | {"model": name, "stage": "float32"}, after, *siblings, *others]
     ]
     old = {row["task"]: row["score"] for row in stage_rows(summary["rows"], settings["scored_as"], stage)}
     tasks = [
@@ -212,13 +230,13 @@ def model_card(
         distilled_from=joined([link(teacher["source"], "model") for teacher in settings["teachers"]]),
         texts=joined([link(text, "texts") for text in settings["corpus"]]),
         made=how_made(settings),
-        tasks_count=len(rows),
-        counts=", ".join(f"{count} of {category}" for category, count in Counter(r["category"] for r in rows).items()),
-        averages=table(["Model", "Stage", *categories], averages),
+        scores_text=SCORES,
+        averages=table(["Model", "Kind", *(titles.get(key, key) for key in categories)], averages),
         speed_text=speed_text(speed),
         speeds=table(SPEED_HEADER, speeds),
         precisions=table(["Format", "Bytes", "Mean cosine", "Minimum cosine"], precisions),
-        tasks=table(["Task", "Category", stage, "int8", "Change"], tasks),
+        task_notes=task_notes(summary["settings"]["custom_tasks"], [row["task"] for row in rows]),
+        tasks=table(["Task", "Category", "float32", "int8", "Change"], tasks),
     )
     data = metadata(name, settings, bool(clusters), rows, datasets)
     return ModelCard.from_template(data, template_str="---\n{{ card_data }}\n---\n\n{{ text }}", text=text)

@@ -17,6 +17,7 @@ from lib.results import fastest
 from lib.summary_tables import (
     DIFFERENCES,
     DIFFERENCES_HEADER,
+    SCORES,
     SPEED_HEADER,
     cell,
     difference_lines,
@@ -25,14 +26,21 @@ from lib.summary_tables import (
     rate_text,
     speed_lines,
     speed_text,
+    task_notes,
 )
 
 EXPLANATION = (
-    "Avg is the macro average: the mean of the category means. Scores are mteb's main scores × 100: Spearman "
-    "correlation of cosines (STS), accuracy (classification), average precision (pair classification). Size is that of "
-    "the weights' files. Sentences/s is how many sentences a CPU embeds per second at the model's fastest number of "
-    "threads; speed.json has the details."
+    f"{SCORES} Size is that of the weights' files. Sentences/s is how many sentences a CPU embeds per second at the "
+    "model's fastest number of threads, which is in parentheses."
 )
+STAGES = {
+    "distilled": "model2vec's distillation of the teacher",
+    "tokenlearn": "trained by tokenlearn",
+    "pretrained": "trained on the teacher's embeddings of sentences",
+    "born-again": "a fresh student, trained on the embeddings of the stage before it",
+    "derived": "another model with fewer dimensions or shared vectors",
+    "baseline": "a model of other authors, scored by the same code",
+}
 MEANS = [*CATEGORIES, "Avg"]
 Intervals = dict[str, dict[str, list[float]]]  # the low and high end of each task, category and Avg, by model/stage
 
@@ -122,11 +130,11 @@ def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str
         for name, cells, stage, first in over_seeds(means, settings["seeds"], intervals)
     ]
     released = ", ".join(f"{stage} of {model}" for model, stage in settings["released"].items())
+    shown = [name for name in STAGES if any(row["stage"].startswith(name) for row in means)]
     tasks = {row["task"]: row for row in rows}
     counted = headings(Counter(task["category"] for task in tasks.values()))
     score = {(f"{row['model']}/{row['stage']}", row["task"]): row["score"] for row in rows}
     compared = [*DIFFERENCES_HEADER, *counted]
-    custom = {name: task for name, task in settings["custom_tasks"].items() if name in tasks}
 
     def scored(task: str, name: str) -> str:
         return with_interval(cell(score.get((name, task))), intervals[name].get(task))
@@ -146,14 +154,17 @@ def page(summary: dict, differences: list[dict], speed: dict, teachers: list[str
         Section("Differences and their significance", [DIFFERENCES], compared, difference_lines(differences)),
         Section(
             "Each stage",
-            [f"int8 is the quantized released stage: {released}."],
+            [
+                "; ".join(f"«{name}» is {STAGES[name]}" for name in shown) + ".",
+                f"«int8» is the quantized released stage: {released}.",
+            ],
             ["Model", "Stage", *counted, "Avg", "Size (MB)"],
             stages,
         ),
         Section("Speed and memory", [speed_text(speed)], SPEED_HEADER, speed_lines(speed)),
         Section(
             "Each task",
-            [f"{name} ({t['type']}, not part of MTEB): {t['description']}." for name, t in custom.items()],
+            task_notes(settings["custom_tasks"], tasks),
             ["Task", "Category", "Test items", *(f"{row['model']}, {row['stage']}" for row in means)],
             [
                 [task, row["category"], f"{row['test_items']:,}", *(scored(task, name) for name in intervals)]

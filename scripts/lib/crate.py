@@ -7,7 +7,7 @@ from lib.job.files import HASHES
 CRATE = "ro-crate-metadata.json"
 # written during a run, or after it on request
 NOT_DESCRIBED = {"logs", "kept", "cache", "against", "submission"}
-NOT_DESCRIBED |= {CRATE, "report.html", "report.zip", "published.json", "unfinished.md"}
+NOT_DESCRIBED |= {CRATE, "report.html", "report.zip", "published.json", "unfinished.md", "model.sig"}
 
 
 def described_files(folder: Path) -> list[Path]:

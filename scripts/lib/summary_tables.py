@@ -1,16 +1,21 @@
 """Tables that the summary shows, and other pages too: comparisons, model cards and the page of an unfinished run."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lib.differences import LEAST_TASKS
 from lib.page import Noted
 from lib.plan.tasks import CATEGORIES
 from lib.results import fastest
 
-SPEED_HEADER = ["Model", "Stage", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
+SCORES = (
+    "Scores are mteb's main scores × 100: Spearman correlation of cosines (STS), accuracy (classification), average "
+    "precision (pair classification). Avg is the macro average: the mean of the category means."
+)
+SPEED_HEADER = ["Model", "Kind", "Sentences/s (threads)", "Ratio", "Sentences/s, one thread", "Ratio, one thread"]
 SPEED_HEADER += ["Long texts/s (threads)", "Latency, median (ms)", "Latency, 99th percentile (ms)"]
 SPEED_HEADER += ["Load time (s)", "Memory (MB)"]
-DIFFERENCES_HEADER = ["Model", "Compared with", "Avg", "95 % interval", "95 % interval over tasks", "Significant"]
+DIFFERENCES_HEADER = ["Model", "Compared with", "Avg", "95 % interval of Avg", "95 % interval of Avg over tasks"]
+DIFFERENCES_HEADER += ["Significant"]
 DIFFERENCES = (
     "Differences in points (score × 100); a positive one means that the first model is better than the second. A "
     "star marks a statistically significant difference: the 95 % interval of a paired bootstrap over the items of "
@@ -32,13 +37,30 @@ def points(value: float) -> str:
 
 
 def interval_text(low: float | None, high: float | None) -> str:
-    """An interval as the table shows it; a dash where there is none."""
-    return "–" if low is None or high is None else f"{points(low)} to {points(high)}"
+    """An interval as the table shows it, which no line break divides; a dash where there is none."""
+    return "–" if low is None or high is None else f"{points(low)} to {points(high)}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def headings(tasks: dict[str, int]) -> list[str]:
-    """The heading of each category, with the number of its tasks."""
-    return [f"{c} ({tasks[c]} task{'s' if tasks[c] > 1 else ''})" if tasks.get(c) else c for c in CATEGORIES]
+    """The heading of each category, with the number of its tasks, which no line break divides."""
+    return [
+        f"{c} ({tasks[c]}\N{NO-BREAK SPACE}task{'s' if tasks[c] > 1 else ''})" if tasks.get(c) else c
+        for c in CATEGORIES
+    ]
+
+
+def task_notes(custom: dict[str, dict], tasks: Collection[str]) -> list[str]:
+    """What each custom task is, of those that were scored.
+
+    Args:
+        custom: ``type`` and ``description`` of each custom task.
+        tasks: the tasks that were scored.
+    """
+    return [
+        f"{name} ({task['type']}, not part of MTEB): {task['description']}."
+        for name, task in custom.items()
+        if name in tasks
+    ]
 
 
 def difference_text(row: dict) -> Noted:
@@ -96,11 +118,11 @@ def speed_lines(speed: dict, names: Iterable[str] | None = None) -> list[list[st
 
 def speed_text(speed: dict) -> str:
     """How the numbers of ``speed_lines`` were measured."""
-    counts = " and ".join(map(str, dict.fromkeys([1, speed["threads"]])))
+    counts = f"1 and {speed['threads']} threads" if speed["threads"] > 1 else "1 thread"
     return (
-        f"Measured on {speed['processor']} with {speed['sentences']:,} sentences of the corpus, using {counts} "
-        "thread(s); the models take turns in one process. Each model is shown at its fastest number of threads (in "
-        "parentheses) and with one thread; ratios are to the slowest model of the table. A long text is twenty "
-        "sentences. Latency is the time for a single sentence with one thread. Memory is what the model takes in "
-        "addition to Python and its libraries."
+        f"Measured on {speed['processor']} with {speed['sentences']:,} sentences of the corpus and {counts}; the "
+        "models take turns in one process. Each model is shown at its fastest number of threads (in parentheses) and "
+        "with one thread; ratios are to the slowest model of the table. A long text is twenty sentences. Latency is "
+        "the time for a single sentence with one thread. Memory is what the model takes in addition to Python and its "
+        "libraries."
     )

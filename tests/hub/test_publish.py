@@ -55,6 +55,8 @@ def publish(checkout, hub, *options):
 
 def test_a_folder_arrives_whole_in_a_private_repository_and_is_recorded(checkout, tmp_path):
     run, root = checkout / "results" / "made", tmp_path / "hub"
+    files = [*FILES, "model.sig"]
+    (run / "release" / "m" / "model.sig").write_text("a signature of the author's")
     with serving(root, tmp_path / "cache") as (server, hub):
         listed = publish(checkout, hub, "--owner", "me")
         assert listed.returncode == 0, listed.stderr
@@ -64,14 +66,14 @@ def test_a_folder_arrives_whole_in_a_private_repository_and_is_recorded(checkout
     assert done.returncode == again.returncode == 0, done.stderr + again.stderr
     for output in (listed.stderr, done.stderr):
         assert output.startswith("me/m\n")
-        assert all(name in output for name in FILES)
+        assert all(name in output for name in files)
         assert hub["HF_TOKEN"] not in output
     assert server.visibility == {"me/m": "private"}
-    for name in FILES:
+    for name in files:
         assert (root / "models" / "me" / "m" / name).read_bytes() == (run / "release" / "m" / name).read_bytes()
     (record,) = json.loads((run / "published.json").read_text(encoding="utf-8"))["models"].values()
     assert (record["repository"], record["commit"]) == ("me/m", COMMIT)
-    assert record["sha256"] == {name: sha256(run / "release" / "m" / name) for name in [*FILES, HASHES]}
+    assert record["sha256"] == {name: sha256(run / "release" / "m" / name) for name in [*files, HASHES]}
 
 
 def lose_a_score(checkout):

@@ -42,7 +42,7 @@ def test_costs_are_sums_of_times_and_the_largest_memory_of_a_part(tmp_path):
     assert baseline.startswith("| evaluate_baseline | peer/baseline | 1 | 0.50 |")
     assert model.startswith("| evaluate_model | m/int8 | 1 | 0.10 |")
     assert sample == "| sample_sentences | sample_sentences | 1 | 0.01 | 0.01 | 0.00 | – | 0.00 |"
-    assert everything.startswith("| all | 00001 | 5 | 3.11 | 1.50 | 5.60 | 2.0 |")
+    assert everything.startswith("| all | embed, 00001 | 5 | 3.11 | 1.50 | 5.60 | 2.0 |")
 
 
 @pytest.mark.parametrize("text", ["", HEADER, HEADER + "a\n", "other\n1\n"])

@@ -64,8 +64,9 @@ def test_the_crate_names_every_file_and_what_the_run_was_made_of(folder):
     assert {entity.id for entity in action["result"]} == set(files)
 
 
-def test_a_run_that_is_as_it_was_made_is_found_so_wherever_it_is(folder, tmp_path, capsys):
+def test_a_run_that_is_as_it_was_made_is_found_so_wherever_it_is_and_signed(folder, tmp_path, capsys):
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    (moved / "models/m/model.sig").write_text("{}")
     verify.main(["--run", str(moved)])
     assert "8 files are as the run made them" in capsys.readouterr().err
 

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from helpers import distilled, write_shard, write_task
 from huggingface_hub import ModelCard, parse_eval_result_entries
+from matplotlib.text import Text
 from model2vec import StaticModel
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
@@ -175,7 +176,8 @@ def test_markdown_shows_scores_sizes_and_the_reference(run_folder):
     assert "| other | Avg | MTEB's results | 31.00 | 30.00 | -1.00 |" in text
     assert "| m | Avg | its card | 60.00 | 66.67 | +6.67 |" in text
     assert "| m | Avg | another | 61.50 | 66.67 | +5.17 |" in text
-    assert "int8 is the quantized released stage: distilled of m." in text
+    assert "quantized released stage: distilled of m." in text
+    assert "«distilled» is" in text and "«baseline» is" in text and "«born-again»" not in text
     assert "| m | int8 | 31,234 (2) | 148.5 | 15,617 | 74.2 | 1,500 (2) | 0.50 | 0.75 | 0.25 | 31 |" in text
     assert "| absent | STS | a card | 70.00 | not run | not run |" in text
     assert "Topics (Classification, not part of MTEB): what Topics is." in text
@@ -288,7 +290,11 @@ def test_a_model_of_several_seeds_is_one_line_with_its_deviation():
 
 
 def test_no_number_is_a_negative_zero():
-    assert (cell(-0.001), points(-0.001), interval_text(-0.004, 0.001)) == ("0.00", "+0.00", "+0.00 to +0.00")
+    assert (cell(-0.001), points(-0.001), interval_text(-0.004, 0.001).split()) == (
+        "0.00",
+        "+0.00",
+        ["+0.00", "to", "+0.00"],
+    )
     assert (cell(-1.0), points(-1.0)) == ("-1.00", "-1.00")
 
 
@@ -304,7 +310,7 @@ def test_html_is_escaped_and_has_the_cells_of_markdown_and_intervals_as_notes(ru
     lines = (run_folder / "summary.markdown").read_text(encoding="utf-8").splitlines()
     headers = [before for before, line in pairwise(lines) if line.startswith("|---")]
     cells = [line for line in lines if line.startswith("| ") and line not in headers]
-    assert [html.unescape(line) for line in shown] == cells
+    assert [" ".join(html.unescape(line).split()) for line in shown] == cells
     (interval,) = {note for row in rows for cell, note in row if cell == "66.67" and note}
     low, high = map(float, re.findall(r"\d+\.\d\d", interval))
     assert 60 < low < 66.67 < high < 70
@@ -462,6 +468,20 @@ def test_sizes_are_plain_megabytes_of_final_stages_and_baselines(plots):
     assert not [text for text in texts if "10^" in text or "times" in text or "pretrained" in text]
 
 
+def test_labels_of_points_that_are_close_lie_within_the_figure_and_cover_no_other():
+    figure, axis = draw_plots.plt.subplots(figsize=(7, 4.6), layout="constrained")
+    places = [(1, 1), (9, 4), (9, 4.1), (9, 4.2), (9.1, 4.3), (9.2, 4.25), (1.1, 1.02), (5, 9)]
+    axis.plot(*zip(*places, strict=True), "o")
+    draw_plots.label_points(figure, axis, [(x, y, f"a model with number {x} {y}") for x, y in places])
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axis.texts]
+    assert len(boxes) == len(places)
+    for number, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert not box.count_overlaps(boxes[:number])
+    draw_plots.plt.close(figure)
+
+
 def test_gains_are_of_means_and_differences_to_baselines_of_tasks(plots):
     gains, tasks = (drawn(plots / f"{name}.svg") for name in ["gains", "tasks"])
     assert {"STS", "Avg", "+9.00", "+0.00"} <= set(gains) and not {"STS12", "peer"} & set(gains)
@@ -487,7 +507,7 @@ def test_similarities_are_those_of_the_score(family, tmp_path, teacher_folder):
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     first, second = (load_static_model(stage).encode(pairs[side]) for side in ("sentence1", "sentence2"))
     expected = 100 * spearmanr((first * second).sum(axis=1), [2, 0, 5]).statistic
-    assert {"m/distilled", f"score {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
+    assert {"m, distilled", f"score {expected:.2f}", "rating of the pair, Sick"} <= set(drawn(outputs[0]))
 
 
 def test_losses_are_shown_over_whole_epochs(plots):
@@ -583,11 +603,12 @@ def test_a_release_loads_as_its_card_says_and_the_card_has_the_numbers(run_folde
     folder = released(run_folder, model, most_lost=10)
     card = ModelCard.load(folder / "README.md")
     assert "| m | int8 | 70.00 | 50.00 | 80.00 | 66.67 |" in card.text
-    assert "| m | distilled | 60.00 | 40.00 | 90.00 | 63.33 |" in card.text
+    assert "| m | float32 | 60.00 | 40.00 | 90.00 | 63.33 |" in card.text
     assert "| Pairs | PairClassification | 90.00 | 80.00 | -10.00 |" in card.text
     assert "| m | int8 | 31,234 (2) | 148.5 | 15,617 | 74.2 | 1,500 (2) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
     assert "| other | baseline | 210 (1) | 1.0 | 210 | 1.0 | 20 (1) | 0.50 | 0.75 | 0.25 | 31 |" in card.text
-    assert release_model.commit() in card.text
+    assert release_model.commit() in card.text and "what SickA is" in card.text
+    assert 'TextEmbedding("path/to/m", specific_model_path="path/to/m")' in card.text  # it downloads all others
     monkeypatch.chdir(run_folder)
     by_model2vec, by_sentence_transformers, by_onnx = run_snippets(card.text, run_folder)
     assert by_model2vec["vectors"].shape == (2, 16) and by_model2vec["scores"].shape == (2,)
@@ -668,7 +689,8 @@ def test_the_card_names_the_repository_and_the_other_models(run_folder, model):
     (run_folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     card = ModelCard.load(released(run_folder, model, most_lost=10, owner="me", siblings=["smaller"]) / "README.md")
     assert "| smaller | int8 | 70.00 |" in card.text
-    assert 'from_pretrained("me/m"' in card.text and "path/to" not in card.text
+    assert 'from_pretrained("me/m"' in card.text and 'TextEmbedding("me/m")' in card.text
+    assert "path/to" not in card.text
 
 
 def test_texts_of_the_config_stay_texts_in_the_card(run_folder, model):

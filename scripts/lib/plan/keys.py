@@ -230,7 +230,7 @@ class CustomTask(Keys):
     ] = "table"
     """`table`, or the file format of one of the data sets in packages that recipes use."""
     description: Annotated[Text, Field(min_length=1)]
-    """Description of the task in the summary and the report."""
+    """Description of the task in the summary, the report and the model cards."""
 
 
 class Evaluation(Keys):
