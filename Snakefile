@@ -41,8 +41,8 @@ onsuccess:
 
 
 onerror:
-    failed = failed_jobs()
-    shell("{UNFINISHED} --failed {failed:q} || true")
+    failed, current = failed_jobs(), current_scores()
+    shell("{UNFINISHED} --failed {failed:q} --current {current:q} || true")
 
 
 rule all:

@@ -184,13 +184,24 @@ wildcard_constraints:
     slug=r"[\w.-]+",
 
 
+def scored_by(job):
+    """The model/stage that a job scores."""
+    return f"{job.wildcards.get('model', job.wildcards.get('baseline'))}/{job.wildcards.get('stage', 'baseline')}"
+
+
+def current_scores():
+    """Each model/stage whose scores this run made, or found up to date."""
+    dag = workflow.dag
+    waiting = set(dag.needrun_jobs())
+    return [scored_by(job) for job in dag.jobs if job.rule.name.startswith("evaluate_") and job not in waiting]
+
+
 def failed_jobs():
     """The failed jobs as JSON: for each its rule and wildcards, its log, and each model/stage that needs it."""
     dag, jobs = workflow.dag, []
     failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
     for job in sorted(failed, key=lambda job: job.log[0]):
-        wildcards = [each.wildcards for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
-        needed_for = [f"{w.get('model', w.get('baseline'))}/{w.get('stage', 'baseline')}" for w in wildcards]
+        needed_for = [scored_by(each) for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
         name = " ".join([job.rule.name, *map("=".join, job.wildcards.items())])
         jobs.append([name, job.log[0], needed_for])
     return as_json(jobs)
