@@ -26,6 +26,13 @@ include: "rules/plan.smk"
 include: "rules/report.smk"
 
 
+# a parameter of each rule: Snakemake compares times alone, and edited code may be older than what it makes, where it was
+# unpacked or restored, or edited while the job ran
+for each in workflow.rules:
+    if code := code_of(each.input):
+        each.set_params(code=code)
+
+
 onstart:
     # a lock besides Snakemake's own, which --unlock removes even from an active run; the file's time is the run's start
     try:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 from lib.job.command import InputError
 from lib.job.files import claim, visible_files
 from lib.model_folder import is_static_model, weights_size
-from lib.plan.code import imported
+from lib.plan.code import fingerprint, imported
 from lib.plan.config import check_config, folder_of, read_config
 from lib.plan.family import Family, trained_stage
 from lib.plan.sources import parse_source
@@ -47,6 +47,9 @@ os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 
 # jobs end when this process has ended
 os.environ.update(WORKFLOW_PID=str(os.getpid()))
+
+if {"{", "}"} & set(str(BASE)):
+    sys.exit(f"checkout: expected a path without {{ and }}, which Snakemake interprets, found {BASE}")
 
 # config.yaml and the overlays of the command line, in order
 try:
@@ -104,6 +107,13 @@ def library(name):
     return sorted(map(here, [*science, *templates]))
 
 
+def code_of(files):
+    """The fingerprint of the code among a rule's inputs, unless it is ancient; empty without code."""
+    own = [file for file in files if isinstance(file, str) and file.startswith(here(SCRIPTS))]
+    code = [file for file in own if not file.is_ancient]
+    return fingerprint(map(Path, code)) if code else ""
+
+
 def options(**values):
     """Command line options for the values that are not None: ``options(a_b=0, c=None)`` is ``--a-b 0``."""
     given = {f"--{key.replace('_', '-')}": value for key, value in values.items() if value is not None}
@@ -124,6 +134,15 @@ def files_of(text):
     """The files of a path: source; they are inputs too, so that editing one reruns the rules that read it."""
     source = parse_source(text)
     return list(map(str, visible_files(Path(source.path)))) if source.kind == "path" else []
+
+
+def content_of(text):
+    """The fingerprint of a path: source, a parameter of rules that read one.
+
+    Snakemake compares times alone, and a file that is put in another's place may be older.
+    """
+    files = [parse_source(text).path, *files_of(text)]
+    return fingerprint(path for path in map(Path, files) if path.is_file())
 
 
 def task_path(task):

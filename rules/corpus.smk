@@ -53,6 +53,7 @@ rule write_sample_settings:
         runtime=30,
     params:
         settings=json.dumps(family.sample_settings(), sort_keys=True),
+        content=lambda wildcards: [content_of(text) for text in family.corpus],
     shell:
         "python {input.script:q} --settings {params.settings:q} --files {input.files:q} --tasks {input.tasks:q}"
         " --output {output:q} 2>&1 | tee {log:q}"

@@ -53,6 +53,7 @@ rule prepare_task:
             type=CUSTOM_TASKS[wildcards.task]["type"],
             format=CUSTOM_TASKS[wildcards.task]["format"],
         ),
+        content=lambda wildcards: content_of(CUSTOM_TASKS[wildcards.task]["source"]),
     shell:
         "python {input.script:q} --name {wildcards.task} --source {input.source:q} {params.task:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
@@ -123,6 +124,7 @@ use rule evaluate_model as evaluate_baseline with:
         model=lambda wildcards, input: input.model,
         name="{baseline}",
         stage="baseline",
+        content=lambda wildcards: content_of(BASELINES[wildcards.baseline]),
         scores=folder_of_output,
         cache=f"results/{config['run']}/mteb/cache/{{baseline}}/baseline",
         custom=as_json(family.custom_types()),

@@ -29,6 +29,7 @@ rule check_teacher:
         max_length=config["teacher"]["max_length"],
         pooling=config["teacher"]["pooling"],
         prompt=config["teacher"]["prompt"],
+        content=lambda wildcards: content_of(config["teacher"]["source"]),
     shell:
         "python {input.script:q} --teacher {input.teacher:q} --max-length {params.max_length}"
         " --pooling {params.pooling} --prompt={params.prompt:q} --threads {threads} --output {output:q}"
@@ -86,6 +87,7 @@ use rule check_teacher as check_other_teacher with:
         max_length=lambda wildcards: teacher_of(wildcards)["max_length"],
         pooling=lambda wildcards: teacher_of(wildcards)["pooling"],
         prompt=lambda wildcards: teacher_of(wildcards)["prompt"],
+        content=lambda wildcards: content_of(teacher_of(wildcards)["source"]),
 
 
 use rule embed as embed_by_other_teacher with:
