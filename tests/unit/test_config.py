@@ -143,6 +143,8 @@ def test_recipes_define_what_they_choose(names):
         (b"run: a\nabout: \xff\n", 2),
         (b"run: a\ncorpus:\n  seed: 1\n  seed: 2\n", 4),
         (b"run: 'a\n", 2),
+        (b"corpus:\n  seed: 0\n  min_words: 010\n", 3),
+        (b"run: a\ntraining: {temperature: 1:30}\n", 2),
         (b"run: !!python/object:os.system {}\n", 1),
     ],
 )
@@ -207,6 +209,8 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ("corpus.language", "xx", r"^corpus\.language: 'xx'"),
         ("corpus.source", "path:{x}", r"^corpus\.source: .*\{x\}"),
         ("evaluation.custom_tasks.Pairs.type", "PairClassification", r"^evaluation\.custom_tasks\.Pairs: "),
+        ("baselines", {"SMALL": "path:."}, r"SMALL"),
+        ("evaluation.tasks", ["Topics", "topics"], r"^evaluation\.tasks: .*'topics'"),
         ("evaluation.custom_tasks.Topics.type", "STS", r"score.*'text', 'label', 'split'"),
     ],
 )
@@ -218,6 +222,7 @@ def test_what_does_not_fit_together_is_refused_before_any_job(
     (tmp_path / "teacher").symlink_to(teacher_folder)
     overlay = changed(tiny_config(tmp_path / "data", teacher_folder), path, value)
     overlay["build"] = ["small", *(["b"] if path == "models.b" else [])]
+    overlay["evaluation"]["baselines"] = list(overlay["baselines"])
     check_refused(overlay, words)
 
 
