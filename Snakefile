@@ -39,6 +39,8 @@ onstart:
         CLAIMS.append(claim(Path("results", config["run"])))
     except InputError as error:
         sys.exit(f"results: {error}")
+    if late := end_future([Path("results", config["run"]), Path(SOURCES)]):
+        print(f"results: {late} files had a time in the future; it is now the present one", file=sys.stderr)
 
 
 onsuccess:

@@ -13,7 +13,7 @@ SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.job.command import InputError
-from lib.job.files import claim, visible_files
+from lib.job.files import claim, end_future, visible_files
 from lib.model_folder import is_static_model, weights_size
 from lib.plan.code import fingerprint, imported
 from lib.plan.config import check_config, folder_of, read_config
