@@ -130,6 +130,12 @@ def source_path(text):
     return folder_of(text, "<sources>")
 
 
+def source_input(text):
+    """The input of a source; ancient if it is a folder of the user's, whose time says nothing of the files in it."""
+    path = source_path(text)
+    return ancient(path) if parse_source(text).kind == "path" and Path(path).is_dir() else path
+
+
 def files_of(text):
     """The files of a path: source; they are inputs too, so that editing one reruns the rules that read it."""
     source = parse_source(text)

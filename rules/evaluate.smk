@@ -36,7 +36,7 @@ rule prepare_task:
     input:
         script=script("prepare_task"),
         lib=library("prepare_task"),
-        source=lambda wildcards: source_path(CUSTOM_TASKS[wildcards.task]["source"]),
+        source=lambda wildcards: source_input(CUSTOM_TASKS[wildcards.task]["source"]),
         files=lambda wildcards: files_of(CUSTOM_TASKS[wildcards.task]["source"]),
     output:
         "<results>/tasks/{task}.arrow",
@@ -103,7 +103,7 @@ use rule evaluate_model as evaluate_baseline with:
     input:
         script=script("evaluate"),
         lib=library("evaluate"),
-        model=lambda wildcards: source_path(BASELINES[wildcards.baseline]),
+        model=lambda wildcards: source_input(BASELINES[wildcards.baseline]),
         files=lambda wildcards: files_of(BASELINES[wildcards.baseline]),
         tasks=[task_path(task) for task in TASKS],
     output:

@@ -12,7 +12,7 @@ rule check_teacher:
     input:
         script=script("check_teacher"),
         lib=library("check_teacher"),
-        teacher=source_path(config["teacher"]["source"]),
+        teacher=source_input(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
     output:
         "<results>/teacher/checked.json",
@@ -41,7 +41,7 @@ rule embed:
     input:
         script=script("embed"),
         lib=library("embed"),
-        teacher=source_path(config["teacher"]["source"]),
+        teacher=source_input(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
         checked="<results>/teacher/checked.json",
         settings="<results>/corpus/settings.json",
@@ -77,7 +77,7 @@ use rule check_teacher as check_other_teacher with:
     input:
         script=script("check_teacher"),
         lib=library("check_teacher"),
-        teacher=lambda wildcards: source_path(teacher_of(wildcards)["source"]),
+        teacher=lambda wildcards: source_input(teacher_of(wildcards)["source"]),
         teacher_files=lambda wildcards: files_of(teacher_of(wildcards)["source"]),
     output:
         "<results>/teacher-{number}/checked.json",
@@ -95,7 +95,7 @@ use rule embed as embed_by_other_teacher with:
     input:
         script=script("embed"),
         lib=library("embed"),
-        teacher=lambda wildcards: source_path(teacher_of(wildcards)["source"]),
+        teacher=lambda wildcards: source_input(teacher_of(wildcards)["source"]),
         teacher_files=lambda wildcards: files_of(teacher_of(wildcards)["source"]),
         checked="<results>/teacher-{number}/checked.json",
         settings="<results>/corpus/settings.json",

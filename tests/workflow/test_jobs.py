@@ -137,6 +137,11 @@ def test_results_that_are_a_file_are_one_line(tmp_path, teacher_folder):
     assert mistake(done).startswith("results: results: ")
 
 
+def test_a_checkout_in_a_folder_with_braces_is_one_line(tmp_path):
+    checkout = copy_checkout(tmp_path / "{a}")
+    assert mistake(snakemake(checkout, "-n")).startswith("checkout: ")
+
+
 def mistake(done):
     """The one line that a run which refuses its config says, beside which profile and overlay it reads."""
     assert done.returncode == 1

@@ -256,7 +256,11 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_a_touch_reruns_nothing(finished):
-    for path in (finished[0] / "scripts").rglob("*.py"):
+    config = finished[1]
+    folders = [
+        Path(source.removeprefix("path:")) for source in (config["teacher"]["source"], config["corpus"]["source"])
+    ]
+    for path in [*(finished[0] / "scripts").rglob("*.py"), *folders]:
         os.utime(path)
     assert plan(finished) == {}
 

@@ -29,6 +29,9 @@ def imported(file: Path, root: Path) -> frozenset[Path]:
 
 
 def fingerprint(files: Iterable[Path]) -> str:
-    """A hash of the content of files, of a large one its size; whatever their time, and without their names."""
-    parts = [str(size) if (size := file.stat().st_size) > LARGE else sha256(file) for file in files]
+    """A hash of the content of small files, whatever their time, and of the size and time of large ones."""
+    parts = []
+    for file in files:
+        about = file.stat()
+        parts.append(f"{about.st_size} {int(about.st_mtime)}" if about.st_size > LARGE else sha256(file))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
