@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
 
 BASE = Path(workflow.basedir).resolve()  # as the working directory is
@@ -50,6 +51,9 @@ os.environ.update(WORKFLOW_PID=str(os.getpid()))
 
 if {"{", "}"} & set(str(BASE)):
     sys.exit(f"checkout: expected a path without {{ and }}, which Snakemake interprets, found {BASE}")
+
+if (BASE / "Snakefile").stat().st_mtime > time.time() + 60:
+    sys.exit(f"clock: {time.ctime()}, expected a time after that of {BASE / 'Snakefile'}; set it, or touch the file")
 
 # config.yaml and the overlays of the command line, in order
 try:
