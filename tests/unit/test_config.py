@@ -1,6 +1,7 @@
 """The checks of a config that need no Snakemake."""
 
 import copy
+import re
 
 import mteb
 import pytest
@@ -188,7 +189,7 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ("teacher.source", "hub:a/b@main", r"^teacher\.source: .*'hub:a/b@main'"),
         ("teacher.source", "path:nowhere", r"^teacher\.source: .*nowhere"),
         ("corpus.source", "path:/dev/zero", r"^corpus\.source: .*/dev/zero"),
-        ("corpus.source", ["path:.", "path:/dev/zero"], r"^corpus\.source\[1\]: .*/dev/zero"),
+        ("corpus.source", ["path:data", "path:/dev/zero"], r"^corpus\.source\[1\]: .*/dev/zero"),
         ("corpus.min_words", 70, r"^corpus\.min_words: .*corpus\.max_words"),
         ("evaluation.tasks", ["STS12", "Topic"], r"^evaluation\.tasks: 'Topic'.*Topics"),
         ("models.small.sentences", 34, r"^models\.small: .*32.*31.*34"),
@@ -224,6 +225,14 @@ def test_what_does_not_fit_together_is_refused_before_any_job(
     overlay["build"] = ["small", *(["b"] if path == "models.b" else [])]
     overlay["evaluation"]["baselines"] = list(overlay["baselines"])
     check_refused(overlay, words)
+
+
+@pytest.mark.parametrize("name", ["{x}.txt", "\udcff.txt"])
+def test_a_file_of_a_source_with_a_name_that_snakemake_cannot_hold_is_refused(tmp_path, teacher_folder, name):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / name).touch()
+    overlay = changed(tiny_config(tmp_path / "data", teacher_folder), "corpus.source", f"path:{tmp_path}/texts")
+    check_refused(overlay, rf"^corpus\.source: .*texts/{re.escape(repr(name)[1:-1])}")
 
 
 def check_refused(overlay, words):

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from lib.job.command import InputError, first_line
-from lib.job.files import read_json
+from lib.job.files import read_json, visible_files
 from lib.model_folder import check_folder
 from lib.plan.family import corpus_sources, dimensions_of, lineage, trained_stage
 from lib.plan.held_out import held_out
@@ -240,10 +240,14 @@ def check_meaning(config: dict, sources: str) -> None:
         if source.kind == "path" and not (os.path.isfile(source.path) or os.path.isdir(source.path)):
             there = "another kind of file" if os.path.exists(source.path) else "nothing"
             raise InputError(f"{key}: expected a file or folder, found {there} at {source.path}")
-        if re.search(r"[<>{}]", source.path):
-            raise InputError(
-                f"{key}: expected a path without <, >, {{ and }}, which Snakemake interprets, found {source.path}"
-            )
+        files = visible_files(Path(source.path)) if source.kind == "path" else []
+        for path in [source.path, *map(str, files)]:
+            if re.search(r"[<>{}]", path):
+                raise InputError(
+                    f"{key}: expected a path without <, >, {{ and }}, which Snakemake interprets, found {path}"
+                )
+            if re.search("[\ud800-\udfff]", path):  # how Python reads such a name
+                raise InputError(f"{key}: expected a path in UTF-8, found {path}")
     for name, task in evaluation["custom_tasks"].items():
         source = parse_source(task["source"])
         if source.kind == "path" and task["format"] == "table":
