@@ -26,12 +26,21 @@ include: "rules/plan.smk"
 include: "rules/report.smk"
 
 
+# a parameter of each rule: Snakemake compares times alone, and edited code may be older than what it makes, where it was
+# unpacked or restored, or edited while the job ran
+for each in workflow.rules:
+    if code := code_of(each.input):
+        each.set_params(code=code)
+
+
 onstart:
     # a lock besides Snakemake's own, which --unlock removes even from an active run; the file's time is the run's start
     try:
         CLAIMS.append(claim(Path("results", config["run"])))
     except InputError as error:
         sys.exit(f"results: {error}")
+    if late := end_future([Path("results", config["run"]), Path(SOURCES)]):
+        print(f"results: {late} files had a time in the future; it is now the present one", file=sys.stderr)
 
 
 onsuccess:
@@ -41,8 +50,8 @@ onsuccess:
 
 
 onerror:
-    failed = failed_jobs()
-    shell("{UNFINISHED} --failed {failed:q} || true")
+    failed, current = failed_jobs(), current_scores()
+    shell("{UNFINISHED} --failed {failed:q} --current {current:q} || true")
 
 
 rule all:

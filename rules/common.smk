@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
 
 BASE = Path(workflow.basedir).resolve()  # as the working directory is
@@ -13,9 +14,9 @@ SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.job.command import InputError
-from lib.job.files import claim, visible_files
+from lib.job.files import claim, end_future, visible_files
 from lib.model_folder import is_static_model, weights_size
-from lib.plan.code import imported
+from lib.plan.code import fingerprint, imported
 from lib.plan.config import check_config, folder_of, read_config
 from lib.plan.family import Family, trained_stage
 from lib.plan.sources import parse_source
@@ -47,6 +48,12 @@ os.environ.setdefault("RUN_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 
 # jobs end when this process has ended
 os.environ.update(WORKFLOW_PID=str(os.getpid()))
+
+if {"{", "}"} & set(str(BASE)):
+    sys.exit(f"checkout: expected a path without {{ and }}, which Snakemake interprets, found {BASE}")
+
+if (BASE / "Snakefile").stat().st_mtime > time.time() + 60:
+    sys.exit(f"clock: {time.ctime()}, expected a time after that of {BASE / 'Snakefile'}; set it, or touch the file")
 
 # config.yaml and the overlays of the command line, in order
 try:
@@ -104,6 +111,13 @@ def library(name):
     return sorted(map(here, [*science, *templates]))
 
 
+def code_of(files):
+    """The fingerprint of the code among a rule's inputs, unless it is ancient; empty without code."""
+    own = [file for file in files if isinstance(file, str) and file.startswith(here(SCRIPTS))]
+    code = [file for file in own if not file.is_ancient]
+    return fingerprint(map(Path, code)) if code else ""
+
+
 def options(**values):
     """Command line options for the values that are not None: ``options(a_b=0, c=None)`` is ``--a-b 0``."""
     given = {f"--{key.replace('_', '-')}": value for key, value in values.items() if value is not None}
@@ -120,10 +134,25 @@ def source_path(text):
     return folder_of(text, "<sources>")
 
 
+def source_input(text):
+    """The input of a source; ancient if it is a folder of the user's, whose time says nothing of the files in it."""
+    path = source_path(text)
+    return ancient(path) if parse_source(text).kind == "path" and Path(path).is_dir() else path
+
+
 def files_of(text):
     """The files of a path: source; they are inputs too, so that editing one reruns the rules that read it."""
     source = parse_source(text)
     return list(map(str, visible_files(Path(source.path)))) if source.kind == "path" else []
+
+
+def content_of(text):
+    """The fingerprint of a path: source, a parameter of rules that read one.
+
+    Snakemake compares times alone, and a file that is put in another's place may be older.
+    """
+    files = [parse_source(text).path, *files_of(text)]
+    return fingerprint(path for path in map(Path, files) if path.is_file())
 
 
 def task_path(task):
@@ -184,13 +213,24 @@ wildcard_constraints:
     slug=r"[\w.-]+",
 
 
+def scored_by(job):
+    """The model/stage that a job scores."""
+    return f"{job.wildcards.get('model', job.wildcards.get('baseline'))}/{job.wildcards.get('stage', 'baseline')}"
+
+
+def current_scores():
+    """Each model/stage whose scores this run made, or found up to date."""
+    dag = workflow.dag
+    waiting = set(dag.needrun_jobs())
+    return [scored_by(job) for job in dag.jobs if job.rule.name.startswith("evaluate_") and job not in waiting]
+
+
 def failed_jobs():
     """The failed jobs as JSON: for each its rule and wildcards, its log, and each model/stage that needs it."""
     dag, jobs = workflow.dag, []
     failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
     for job in sorted(failed, key=lambda job: job.log[0]):
-        wildcards = [each.wildcards for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
-        needed_for = [f"{w.get('model', w.get('baseline'))}/{w.get('stage', 'baseline')}" for w in wildcards]
+        needed_for = [scored_by(each) for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
         name = " ".join([job.rule.name, *map("=".join, job.wildcards.items())])
         jobs.append([name, job.log[0], needed_for])
     return as_json(jobs)

@@ -53,6 +53,7 @@ rule write_sample_settings:
         runtime=30,
     params:
         settings=json.dumps(family.sample_settings(), sort_keys=True),
+        content=lambda wildcards: [content_of(text) for text in family.corpus],
     shell:
         "python {input.script:q} --settings {params.settings:q} --files {input.files:q} --tasks {input.tasks:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
@@ -69,7 +70,7 @@ checkpoint sample_sentences:
         teacher=ancient("<results>/teacher/checked.json"),
         settings="<results>/corpus/settings.json",
         # texts of the hub are streamed
-        sources=[source_path(text) for text in family.corpus if parse_source(text).kind != "hub"],
+        sources=[source_input(text) for text in family.corpus if parse_source(text).kind != "hub"],
         files=[file for text in family.corpus for file in files_of(text)],
         tasks=[task_path(task) for task in family.decontaminate],
     output:

@@ -36,7 +36,7 @@ rule prepare_task:
     input:
         script=script("prepare_task"),
         lib=library("prepare_task"),
-        source=lambda wildcards: source_path(CUSTOM_TASKS[wildcards.task]["source"]),
+        source=lambda wildcards: source_input(CUSTOM_TASKS[wildcards.task]["source"]),
         files=lambda wildcards: files_of(CUSTOM_TASKS[wildcards.task]["source"]),
     output:
         "<results>/tasks/{task}.arrow",
@@ -53,6 +53,7 @@ rule prepare_task:
             type=CUSTOM_TASKS[wildcards.task]["type"],
             format=CUSTOM_TASKS[wildcards.task]["format"],
         ),
+        content=lambda wildcards: content_of(CUSTOM_TASKS[wildcards.task]["source"]),
     shell:
         "python {input.script:q} --name {wildcards.task} --source {input.source:q} {params.task:q} --output {output:q}"
         " 2>&1 | tee {log:q}"
@@ -102,7 +103,7 @@ use rule evaluate_model as evaluate_baseline with:
     input:
         script=script("evaluate"),
         lib=library("evaluate"),
-        model=lambda wildcards: source_path(BASELINES[wildcards.baseline]),
+        model=lambda wildcards: source_input(BASELINES[wildcards.baseline]),
         files=lambda wildcards: files_of(BASELINES[wildcards.baseline]),
         tasks=[task_path(task) for task in TASKS],
     output:
@@ -123,6 +124,7 @@ use rule evaluate_model as evaluate_baseline with:
         model=lambda wildcards, input: input.model,
         name="{baseline}",
         stage="baseline",
+        content=lambda wildcards: content_of(BASELINES[wildcards.baseline]),
         scores=folder_of_output,
         cache=f"results/{config['run']}/mteb/cache/{{baseline}}/baseline",
         custom=as_json(family.custom_types()),

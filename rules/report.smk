@@ -63,7 +63,7 @@ rule measure_speed:
         script=script("measure_speed"),
         lib=library("measure_speed"),
         models=[file for model in MODELS for file in family.files(model, "int8")],
-        baselines=list(map(source_path, BASELINES.values())),
+        baselines=list(map(source_input, BASELINES.values())),
         files=[file for source in BASELINES.values() for file in files_of(source)],
         sentences=ancient("<results>/corpus/sentences/00000.parquet"),
     output:
@@ -97,7 +97,7 @@ rule summarize:
         speed="<results>/speed.json",
         tasks=[task_path(task) for task in TASKS],
         weights=[f"<results>/models/{model}/{stage}/model.safetensors" for model, stage in family.stages()],
-        baselines=list(map(source_path, BASELINES.values())),
+        baselines=list(map(source_input, BASELINES.values())),
     output:
         csv="<results>/summary.csv",
         json="<results>/summary.json",

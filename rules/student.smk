@@ -13,7 +13,7 @@ rule distill:
     input:
         script=script("distill"),
         lib=library("distill"),
-        teacher=source_path(config["teacher"]["source"]),
+        teacher=source_input(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
         checked="<results>/teacher/checked.json",
         vocabulary=lambda wildcards: (

@@ -12,7 +12,7 @@ rule check_teacher:
     input:
         script=script("check_teacher"),
         lib=library("check_teacher"),
-        teacher=source_path(config["teacher"]["source"]),
+        teacher=source_input(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
     output:
         "<results>/teacher/checked.json",
@@ -29,6 +29,7 @@ rule check_teacher:
         max_length=config["teacher"]["max_length"],
         pooling=config["teacher"]["pooling"],
         prompt=config["teacher"]["prompt"],
+        content=lambda wildcards: content_of(config["teacher"]["source"]),
     shell:
         "python {input.script:q} --teacher {input.teacher:q} --max-length {params.max_length}"
         " --pooling {params.pooling} --prompt={params.prompt:q} --threads {threads} --output {output:q}"
@@ -40,7 +41,7 @@ rule embed:
     input:
         script=script("embed"),
         lib=library("embed"),
-        teacher=source_path(config["teacher"]["source"]),
+        teacher=source_input(config["teacher"]["source"]),
         teacher_files=files_of(config["teacher"]["source"]),
         checked="<results>/teacher/checked.json",
         settings="<results>/corpus/settings.json",
@@ -76,7 +77,7 @@ use rule check_teacher as check_other_teacher with:
     input:
         script=script("check_teacher"),
         lib=library("check_teacher"),
-        teacher=lambda wildcards: source_path(teacher_of(wildcards)["source"]),
+        teacher=lambda wildcards: source_input(teacher_of(wildcards)["source"]),
         teacher_files=lambda wildcards: files_of(teacher_of(wildcards)["source"]),
     output:
         "<results>/teacher-{number}/checked.json",
@@ -86,6 +87,7 @@ use rule check_teacher as check_other_teacher with:
         max_length=lambda wildcards: teacher_of(wildcards)["max_length"],
         pooling=lambda wildcards: teacher_of(wildcards)["pooling"],
         prompt=lambda wildcards: teacher_of(wildcards)["prompt"],
+        content=lambda wildcards: content_of(teacher_of(wildcards)["source"]),
 
 
 use rule embed as embed_by_other_teacher with:
@@ -93,7 +95,7 @@ use rule embed as embed_by_other_teacher with:
     input:
         script=script("embed"),
         lib=library("embed"),
-        teacher=lambda wildcards: source_path(teacher_of(wildcards)["source"]),
+        teacher=lambda wildcards: source_input(teacher_of(wildcards)["source"]),
         teacher_files=lambda wildcards: files_of(teacher_of(wildcards)["source"]),
         checked="<results>/teacher-{number}/checked.json",
         settings="<results>/corpus/settings.json",

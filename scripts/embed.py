@@ -144,6 +144,7 @@ def main(argv: list[str]) -> None:
         "teacher": check_unchanged(args.teacher, args.checked),
         "device": device,
         "bfloat16": has_fast_bfloat16(device),
+        "versions": versions("torch", "transformers", "tokenizers"),
         "teacher_code": sha256(Path(teacher.__file__)),
         "transformer_code": sha256(Path(transformer.__file__)),
     }
@@ -173,7 +174,7 @@ def main(argv: list[str]) -> None:
                 **settings,
                 "device": device_name(device),
                 "dtype": str(loaded.model.dtype).removeprefix("torch."),
-                "versions": versions("torch", "transformers", "tokenizers"),
+                "versions": decides["versions"],
             }
             hashes = {"sha256": sha256(kept), "sentences_sha256": decides["sentences"]}
             shape = {"rows": len(sentences), "dimensions": loaded.hidden_size}

@@ -147,6 +147,8 @@ def main(argv: list[str]) -> None:
     cached = {data: args.cache / data.stem for data in args.tasks}
     missing = [data for data in args.tasks if not is_cached(cached[data], keys[data])]
     failed: dict[str, str] = {}
+    report = args.cache / "failed.json"
+    remove(report)
     if missing:
         encoder = Encoder(load_embedder(args.model, device), args.name, args.revision)
     for data in progress(missing, len(missing), "evaluate", "tasks"):
@@ -158,12 +160,10 @@ def main(argv: list[str]) -> None:
             traceback.print_exc()
             kind = type(error).__name__
             failed[data.stem] = f"task {data.stem}: unexpected {kind}: {first_line(error)} (traceback above)"
-    report = args.cache / "failed.json"
     if failed:
         write_json(report, failed)
         others = len(args.tasks) - len(failed)
         raise InputError(f"{'; '.join(failed.values())} (the other {others} tasks' scores are cached)")
-    remove(report)
     with replacing(args.resampled) as temporary:
         resampled = {data.stem: np.load(folder / "resampled.npy") for data, folder in cached.items()}
         polars.DataFrame(resampled).write_parquet(temporary)

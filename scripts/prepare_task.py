@@ -122,6 +122,8 @@ def check_splits(splits: Splits, task_type: str, name: str) -> None:
 def number_classes(splits: Splits, target: str, name: str) -> None:
     """Number the classes of a classification in the order of their names, if they have names.
 
+    Of two classes, mteb takes 1 for the positive one: two numbers without 1 become 0 and 1.
+
     Raises:
         InputError: some labels are numbers and some are names, or a class has no training row.
     """
@@ -135,13 +137,13 @@ def number_classes(splits: Splits, target: str, name: str) -> None:
                 raise InputError(f"{where} {other} under {target}, as in the first row, found {row[target]!r}")
             if row[target] not in trained:
                 raise InputError(f"{where} a class that a training row has, found {row[target]!r}")
-    names = {}
-    if kind is str:
-        whole = all(WHOLE.fullmatch(label) for label in trained)
-        names = {label: int(label) if whole else number for number, label in enumerate(sorted(trained))}
+    whole = kind is int or all(WHOLE.fullmatch(label) for label in trained)
+    numbers = {label: int(label) if whole else number for number, label in enumerate(sorted(trained))}
+    if len(numbers) == 2 and 1 not in numbers.values():
+        numbers = {label: number for number, label in enumerate(sorted(numbers, key=numbers.__getitem__))}
     for rows in splits.values():
         for row in rows:
-            row[target] = names.get(row[target], row[target])
+            row[target] = numbers[row[target]]
 
 
 def as_table(rows: list[dict], columns: list[str]) -> pyarrow.Table:

@@ -23,8 +23,9 @@ def last_error(log: Path, since: float) -> str:
         log: the job's log.
         since: when the run began; an older log is not this job's.
     """
-    fresh = log.is_file() and log.stat().st_mtime >= since
-    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()] if fresh else []
+    if log.is_file() and log.stat().st_mtime < since:
+        return "killed? The log is older than the run"
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()] if log.is_file() else []
     errors = [line for line in lines if ERROR.match(line)]
     if errors:
         return errors[-1]
@@ -44,6 +45,7 @@ def main(argv: list[str]) -> None:
         default=[],
         help="JSON list of failed jobs: [name, log, [model/stage that needs it]]",
     )
+    parser.add_argument("--current", nargs="*", default=[], help="each model/stage whose scores are up to date")
     parser.add_argument("--output", type=Path, required=True, help="the Markdown file to write")
     args = parser.parse_args(argv)
 
@@ -55,10 +57,12 @@ def main(argv: list[str]) -> None:
     for name in args.scored:
         scores, cache = (args.results / "mteb" / folder / name for folder in ("results", "cache"))
         report = cache / "failed.json"
-        fresh = report.exists() and report.stat().st_mtime >= since
-        failed = read_json(report) if fresh else {}
-        files = {task: cache / task / "result.json" if fresh else scores / f"{task}.json" for task in args.tasks}
-        files = {task: path for task, path in files.items() if task not in failed}
+        failed, files = {}, {}
+        if name in cause and cause[name][0].startswith("evaluate_") and report.exists():
+            failed = read_json(report)
+            files = {task: cache / task / "result.json" for task in args.tasks if task not in failed}
+        elif name in args.current:
+            files = {task: scores / f"{task}.json" for task in args.tasks}
         model, stage = name.split("/")
         rows = [read_result(path, categories, model, stage, task) for task, path in files.items() if path.exists()]
         missing = [task for task in args.tasks if task not in {row["task"] for row in rows}]

@@ -44,6 +44,8 @@ def find_distribution(source: Source) -> "tuple[PackageFinder, Link]":
         finder.add_find_links(url)
     name = source.name.partition("==")[0]
     links = [package.link for package in finder.find_all_packages(name, allow_yanked=True)]
+    if not links:
+        raise InputError(f"package {source.name}: expected its files on the index, found none, or no answer")
     for link in links:
         if source.pin in (link.hash_option or {}).get("sha256", []):
             return finder, link

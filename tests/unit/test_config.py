@@ -1,6 +1,7 @@
 """The checks of a config that need no Snakemake."""
 
 import copy
+import re
 
 import mteb
 import pytest
@@ -143,6 +144,8 @@ def test_recipes_define_what_they_choose(names):
         (b"run: a\nabout: \xff\n", 2),
         (b"run: a\ncorpus:\n  seed: 1\n  seed: 2\n", 4),
         (b"run: 'a\n", 2),
+        (b"corpus:\n  seed: 0\n  min_words: 010\n", 3),
+        (b"run: a\ntraining: {temperature: 1:30}\n", 2),
         (b"run: !!python/object:os.system {}\n", 1),
     ],
 )
@@ -186,7 +189,7 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ("teacher.source", "hub:a/b@main", r"^teacher\.source: .*'hub:a/b@main'"),
         ("teacher.source", "path:nowhere", r"^teacher\.source: .*nowhere"),
         ("corpus.source", "path:/dev/zero", r"^corpus\.source: .*/dev/zero"),
-        ("corpus.source", ["path:.", "path:/dev/zero"], r"^corpus\.source\[1\]: .*/dev/zero"),
+        ("corpus.source", ["path:data", "path:/dev/zero"], r"^corpus\.source\[1\]: .*/dev/zero"),
         ("corpus.min_words", 70, r"^corpus\.min_words: .*corpus\.max_words"),
         ("evaluation.tasks", ["STS12", "Topic"], r"^evaluation\.tasks: 'Topic'.*Topics"),
         ("models.small.sentences", 34, r"^models\.small: .*32.*31.*34"),
@@ -207,6 +210,8 @@ def test_a_config_without_keys_is_named(tmp_path, content):
         ("corpus.language", "xx", r"^corpus\.language: 'xx'"),
         ("corpus.source", "path:{x}", r"^corpus\.source: .*\{x\}"),
         ("evaluation.custom_tasks.Pairs.type", "PairClassification", r"^evaluation\.custom_tasks\.Pairs: "),
+        ("baselines", {"SMALL": "path:."}, r"SMALL"),
+        ("evaluation.tasks", ["Topics", "topics"], r"^evaluation\.tasks: .*'topics'"),
         ("evaluation.custom_tasks.Topics.type", "STS", r"score.*'text', 'label', 'split'"),
     ],
 )
@@ -218,7 +223,16 @@ def test_what_does_not_fit_together_is_refused_before_any_job(
     (tmp_path / "teacher").symlink_to(teacher_folder)
     overlay = changed(tiny_config(tmp_path / "data", teacher_folder), path, value)
     overlay["build"] = ["small", *(["b"] if path == "models.b" else [])]
+    overlay["evaluation"]["baselines"] = list(overlay["baselines"])
     check_refused(overlay, words)
+
+
+@pytest.mark.parametrize("name", ["{x}.txt", "\udcff.txt"])
+def test_a_file_of_a_source_with_a_name_that_snakemake_cannot_hold_is_refused(tmp_path, teacher_folder, name):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / name).touch()
+    overlay = changed(tiny_config(tmp_path / "data", teacher_folder), "corpus.source", f"path:{tmp_path}/texts")
+    check_refused(overlay, rf"^corpus\.source: .*texts/{re.escape(repr(name)[1:-1])}")
 
 
 def check_refused(overlay, words):

@@ -1,9 +1,12 @@
-"""Faults that are injected for real: a disk that is full, a download that is damaged afterwards."""
+"""Faults that are injected for real: a disk that is full, a kill, a download that is damaged afterwards."""
 
 import json
+import os
 import resource
 import shutil
+import sys
 from contextlib import contextmanager
+from itertools import count
 
 import numpy as np
 import pytest
@@ -35,6 +38,39 @@ def full_disk():
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+class Killed(BaseException):
+    """What no script expects."""
+
+
+@contextmanager
+def killed(folder, number):
+    """Let no file in a folder be opened for writing, renamed or removed from the ``number``-th time on, as if killed.
+
+    The list that this yields then has an item.
+    """
+    done, began = count(1), []
+
+    def look(event, arguments):
+        writes = event == "open" and (arguments[1] or "r")[0] not in "r"
+        writes |= event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        changes = event in ("os.rename", "os.remove", "os.link")
+        if (writes or changes) and str(folder) in str(arguments[0]) and next(done) >= number:
+            began.append(event)
+            raise Killed
+
+    LOOKS.append(look)
+    try:
+        yield began
+    except Killed:
+        pass
+    finally:
+        LOOKS.pop()
+
+
+LOOKS: list = []
+sys.addaudithook(lambda event, arguments: LOOKS and LOOKS[-1](event, arguments))  # cannot be removed
 
 
 @pytest.fixture
@@ -97,6 +133,30 @@ def test_a_full_disk_leaves_nothing_that_looks_finished_and_the_next_run_makes_i
     run("disturbed")
     whole = {path: tmp_path / "undisturbed" / path for path in outputs.values()}
     assert {path: sha256(tmp_path / "disturbed" / path) for path in whole} == {p: sha256(f) for p, f in whole.items()}
+
+
+@pytest.mark.parametrize("name", ["sentences", "embed", "distill", "quantize", "train", "evaluate"])
+def test_a_job_that_is_killed_at_any_change_of_a_file_leaves_none_that_looks_finished_and_is_not(
+    name, commands, tmp_path
+):
+    script, arguments, outputs = commands[name]
+
+    def run(folder):
+        options = [part for option, path in outputs.items() for part in (option, tmp_path / folder / path)]
+        script.main([str(part) for part in [*arguments, *options]])
+        return {path.relative_to(tmp_path / folder): path for path in (tmp_path / folder).rglob("*") if path.is_file()}
+
+    whole = {path: sha256(file) for path, file in run("undisturbed").items()}
+    for number in count(1, 2):
+        with killed(tmp_path / "disturbed", number) as began:
+            run("disturbed")
+        if not began:
+            break
+        for path in whole:
+            file = tmp_path / "disturbed" / path
+            assert "kept" in path.parts or not file.exists() or sha256(file) == whole[path], (number, path)
+    assert number > 4
+    assert {path: sha256(file) for path, file in run("disturbed").items()} == whole
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,25 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import lib.job.command as command_line
 from lib.job.command import InputError
-from lib.job.files import HASHES, check_hashes, claim, read_json, remove, replacing, sha256, write_hashes, write_json
+from lib.job.files import (
+    HASHES,
+    check_hashes,
+    claim,
+    end_future,
+    read_json,
+    remove,
+    replacing,
+    sha256,
+    write_hashes,
+    write_json,
+)
 
 
 def test_replacing_writes_the_file_and_makes_its_folders(tmp_path):
@@ -54,6 +66,18 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
         (temporary / "new").touch()
     assert [path.name for path in target.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_files_of_the_future_are_of_the_present_in_their_order(tmp_path):
+    now = time.time()
+    for name, ahead in {"old": -9, "second": 7200, "first": 3600, "too": 3600, "link": 9999}.items():
+        path = tmp_path / name
+        path.symlink_to("nowhere") if name == "link" else path.touch()
+        os.utime(path, (now + ahead, now + ahead), follow_symlinks=False)
+    assert end_future([tmp_path]) == 4
+    times = {path.name: path.lstat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert times["old"] < times["first"] == times["too"] < times["second"] < times["link"] <= time.time_ns()
+    assert end_future([tmp_path]) == 0
 
 
 def test_replacing_begins_afresh_where_a_killed_run_left_its_partial(tmp_path):

@@ -216,6 +216,11 @@ def test_an_empty_text_is_named_with_its_row(tmp_path, name, text):
         prepared(tmp_path, tmp_path / name, "Classification")
 
 
+@pytest.mark.parametrize("labels", [[0, 4], ["9", "10"], [-1, 2**62], [1, 2]])
+def test_of_two_classes_one_has_the_number_1_that_mteb_looks_for(tmp_path, labels):
+    assert classes(tmp_path, "rows.jsonl", labels) == (labels if 1 in labels else [0, 1])
+
+
 @pytest.mark.parametrize("labels", [[1, "a"], ["a", 1], [1, "1"], [True, 1], [0.5, 1.0]])
 def test_numbers_and_names_are_not_mixed(tmp_path, labels):
     with pytest.raises(InputError, match=r"Mine: rows\.jsonl row 2: .*label"):

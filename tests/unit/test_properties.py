@@ -5,13 +5,19 @@ import json
 import unicodedata
 
 import numpy as np
+import polars
 import pytest
-from helpers import distilled, make_unigram
-from hypothesis import HealthCheck, assume, example, given, settings
+from helpers import distilled, embed_shard, make_unigram, write_task
+from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 from workflow import REPOSITORY, copy_checkout, planned, snakemake, tiny_config
 
+import embed
+import evaluate
+import quantize
+import sample_sentences
+import train
 from lib.job.command import InputError
 from lib.plan.config import check_config, read_config
 from lib.plan.family import Family
@@ -174,3 +180,65 @@ def test_any_text_has_a_unit_vector_or_if_it_has_no_known_token_the_zero_vector(
     vector, boat = model.encode([text, "boat"], use_multiprocessing=False)
     np.testing.assert_allclose(np.linalg.norm(boat), 1, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(vector), 1 if offsets[1] else 0, atol=1e-5)
+
+
+ODD_TEXTS = [
+    *"\0!\ud800",
+    "",
+    "!!! ??? ...",
+    "\u05d0\u05d1 \u202eboat\u202c",
+    "\U0001f469\u200d\U0001f680 " * 9,
+    "boat" * 250_000,
+]
+
+
+@settings(max_examples=2, phases=[Phase.generate])  # shrinking would take minutes
+@given(st.lists(TEXTS | st.text(ODD + SURROGATES, max_size=30), min_size=20, max_size=40))
+def test_any_texts_pass_through_a_whole_run(teacher_folder, sentences, tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp("run")
+    texts = [*texts, *ODD_TEXTS, *sentences[:40]]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (folder / "texts.jsonl").write_text(lines, encoding="ascii")
+    shards = ["--shard-size", 40, "--sentences", folder / "corpus", "--manifest", folder / "manifest.json"]
+    source = ["--sources", json.dumps([f"path:{folder}"]), "--paths", folder / "texts.jsonl", "--documents", "all"]
+    call(sample_sentences, *source, "--min-words", 1, "--max-words", 10**6, "--count", 40, *shards)
+    sampled = polars.read_parquet(folder / "corpus" / "00000.parquet")["text"]
+
+    (folder / "teacher").mkdir()
+    embed.main(
+        embed_shard(
+            folder / "corpus" / "00000.parquet", teacher_folder, folder / "teacher" / "00000.npy", "--max-length", "64"
+        )
+    )
+    embeddings = np.load(folder / "teacher" / "00000.npy")
+    assert len(embeddings) == len(sampled) == 40 and np.isfinite(embeddings).all()
+
+    options = "--loss similarity --temperature 0.1 --similarity-weight 50 --batch-size 8 --learning-rate 0.01 --seed 1"
+    options = [*options.split(), "--epochs", 1, "--patience", 1, "--count", 40, "--sentences", folder / "corpus"]
+    student = distilled(teacher_folder, folder / "distilled")
+    call(train, "--student", student, "--embeddings", folder / "teacher", *options, "--output", folder / "pretrained")
+    precisions = ["--int8", folder / "int8", "--float16", folder / "float16"]
+    shard = folder / "corpus" / "00000.parquet"
+    call(quantize, "--model", folder / "pretrained", "--sentences", shard, *precisions)
+    valid = [text.encode("utf-8", "ignore").decode() for text in texts]
+    for name in ["pretrained", "int8", "float16"]:
+        model = load_static_model(folder / name)
+        norms = np.linalg.norm(model.encode(valid, use_multiprocessing=False), axis=1)
+        known = np.diff(tokenize(model, valid)[1]) > 0
+        np.testing.assert_allclose(norms, known, atol=0.01)
+        assert not known[valid.index("")] and known[-40:].all()
+
+    labels = [number % 2 for number in range(len(valid))]
+    rows = {"train": {"text": sentences[:40], "label": labels[:40]}, "test": {"text": valid, "label": labels}}
+    pairs = {"sentence1": valid, "sentence2": valid[::-1], "score": [float(label) for label in labels]}
+    tasks = [write_task(folder / "Odd.arrow", **rows), write_task(folder / "Pairs.arrow", test=pairs)]
+    scored = ["--custom", json.dumps({"Odd": "Classification", "Pairs": "STS"}), "--tasks", *tasks, "--seed", 0]
+    scored += ["--cache", folder / "cache", "--resampled", folder / "resampled.parquet", "--output", folder / "scores"]
+    call(evaluate, "--model", folder / "int8", "--name", "m", "--revision", "int8", *scored)
+    resampled = polars.read_parquet(folder / "resampled.parquet")
+    assert set(resampled.columns) == {"Odd", "Pairs"} and np.isfinite(resampled.to_numpy()).all()
+
+
+def call(script, *arguments):
+    """Run a script on a command line."""
+    script.main([str(argument) for argument in arguments])

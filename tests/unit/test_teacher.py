@@ -443,5 +443,7 @@ def test_embeddings_are_made_again_just_where_something_changed_that_decides_the
     other_processor = not has_fast_bfloat16("cpu")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: other_processor)
     assert embeds_again("--prompt", "query: ") and not embeds_again("--prompt", "query: ")
+    monkeypatch.setattr(embed, "versions", lambda *names: dict.fromkeys(names, "0"))
+    assert embeds_again("--prompt", "query: ") and not embeds_again("--prompt", "query: ")
     kept = [path for path in (tmp_path / "out" / "kept" / "00000").iterdir() if path.suffix == ".npy"]
     assert [path.stat().st_ino for path in kept] == [output.stat().st_ino]

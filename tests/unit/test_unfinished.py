@@ -15,23 +15,26 @@ LOGS = {
 
 @pytest.fixture
 def page(tmp_path, capsys):
-    """A function that writes logs and failed tasks, those of before the run first, and gives what is said of them."""
+    """A function that writes logs, failed tasks and scores, and gives what is said of them."""
 
-    def write(logs, tasks=None, before=()):
+    def write(logs, tasks=None, before=(), scores=(), current=()):
         (tmp_path / ".claimed").touch()
         files = {f"logs/{name}.log": text for name, text in logs.items()}
         if tasks:
             files["mteb/cache/m/int8/failed.json"] = json.dumps(tasks)
+        result = {"task_name": "STS12", "dataset_revision": "1", "mteb_version": "2"}
+        result |= {"scores": {"test": [{"hf_subset": "default", "main_score": 0.5}]}}
+        files |= {f"mteb/results/{name}/STS12.json": json.dumps(result) for name in scores}
         for name, text in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             if name in before:
                 os.utime(path, (0, 0))
-        needed_for = {"pretrain m": ["m/int8"], "measure_speed": []}
-        failed = [[name, str(tmp_path / "logs" / f"{name}.log"), names] for name, names in needed_for.items()]
+        needed_for = {"pretrain m": ["m/int8"], "measure_speed": [], "evaluate_model m": ["m/int8"]}
+        failed = [[name, str(tmp_path / "logs" / f"{name}.log"), needed_for[name]] for name in logs]
         command = ["--results", tmp_path, "--scored", "m/int8", "other/baseline", "--tasks", "STS12"]
-        command += ["--failed", json.dumps(failed), "--output", tmp_path / "unfinished.md"]
+        command += ["--failed", json.dumps(failed), "--current", *current, "--output", tmp_path / "unfinished.md"]
         unfinished.main([str(part) for part in command])
         return (tmp_path / "unfinished.md").read_text(encoding="utf-8"), capsys.readouterr().err
 
@@ -74,8 +77,14 @@ def test_a_job_that_was_killed_has_no_error_and_an_older_log_is_not_its_own(page
 
 def test_why_a_task_failed_is_said_where_it_failed_in_this_run(page):
     tasks = {"STS12": "task STS12: expected a score"}
-    text, said = page(LOGS, tasks)
+    text, said = page({"evaluate_model m": "evaluate.py: error: one task"}, tasks)
     assert "| task STS12: expected a score |" in lines(text, "m | int8 | STS12")[0]
     assert "FAILED m int8 STS12: task STS12: expected a score" in said
-    text, _ = page(LOGS, tasks, before=["mteb/cache/m/int8/failed.json"])
+    text, _ = page(LOGS, tasks)  # of a run before
     assert "the rate" in lines(text, "m | int8 | STS12")[0]
+
+
+def test_a_score_of_other_settings_is_not_shown_as_one_of_this_run(page):
+    text, _ = page(LOGS, scores=["m/int8", "other/baseline"], current=["other/baseline"])
+    assert "the rate" in lines(text, "m | int8 | STS12")[0] and "50.00" not in lines(text, "m | int8")[0]
+    assert "50.00" in lines(text, "other | baseline")[0] and not lines(text, "other | baseline | STS12")

@@ -1,6 +1,8 @@
 """The jobs of the untouched config and of the quickstart, and what a bad config says; nothing is run."""
 
+import os
 import re
+import time
 
 import pytest
 import yaml
@@ -135,6 +137,17 @@ def test_results_that_are_a_file_are_one_line(tmp_path, teacher_folder):
     (checkout / "results").touch()
     done = snakemake(checkout, config=tiny_config(tmp_path / "data", teacher_folder))
     assert mistake(done).startswith("results: results: ")
+
+
+def test_a_checkout_in_a_folder_with_braces_is_one_line(tmp_path):
+    checkout = copy_checkout(tmp_path / "{a}")
+    assert mistake(snakemake(checkout, "-n")).startswith("checkout: ")
+
+
+def test_a_clock_that_is_behind_is_one_line(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    os.utime(checkout / "Snakefile", (time.time() + 3600,) * 2)
+    assert mistake(snakemake(checkout, "-n")).startswith("clock: ")
 
 
 def mistake(done):

@@ -63,13 +63,17 @@ def plan(finished, change=lambda config: None, *arguments):
 
 
 def edited(path, jobs_of):
-    """What ``jobs_of()`` answers while a line is added to a file; the file is put back afterwards."""
-    before = path.read_text(encoding="utf-8")
-    path.write_text(before + "\n# edited\n", encoding="utf-8")
+    """What ``jobs_of()`` answers while a line is added to a file; the file is put back afterwards.
+
+    The edited file is old: it was restored, unpacked or edited while the job ran, or the clock was wrong.
+    """
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n# edited\n")
+    os.utime(path, (0, 0))
     try:
         return jobs_of()
     finally:
-        path.write_text(before, encoding="utf-8")
+        path.write_bytes(before)
 
 
 def test_the_tree_is_complete_and_the_numbers_agree(finished):
@@ -252,7 +256,11 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_a_touch_reruns_nothing(finished):
-    for path in (finished[0] / "scripts").rglob("*.py"):
+    config = finished[1]
+    folders = [
+        Path(source.removeprefix("path:")) for source in (config["teacher"]["source"], config["corpus"]["source"])
+    ]
+    for path in [*(finished[0] / "scripts").rglob("*.py"), *folders]:
         os.utime(path)
     assert plan(finished) == {}
 
@@ -321,6 +329,15 @@ def test_an_edited_helper_reruns_only_the_rules_that_import_it(finished):
     jobs = edited(finished[0] / "scripts" / "lib" / "losses.py", lambda: plan(finished))
     assert jobs["pretrain"] == 1
     assert not {"embed", "distill", "sample_sentences", "prepare_task"} & set(jobs)
+
+
+def test_a_table_or_text_that_replaces_another_is_read_though_it_is_older(finished):
+    config = finished[1]
+    table = Path(config["evaluation"]["custom_tasks"]["Pairs"]["source"].removeprefix("path:"))
+    (text,) = Path(config["corpus"]["source"].removeprefix("path:")).iterdir()
+    jobs = edited(table, lambda: edited(text, lambda: plan(finished)))
+    assert jobs["prepare_task"] == jobs["write_sample_settings"] == 1
+    assert "check_teacher" not in jobs
 
 
 def test_an_edit_of_how_a_job_behaves_reruns_nothing(finished, tmp_path):

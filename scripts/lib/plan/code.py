@@ -1,8 +1,14 @@
-"""The files of code that a script needs."""
+"""The files of code that a script needs, and what tells that files have changed."""
 
 import ast
+import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+from lib.job.files import sha256
+
+LARGE = 1 << 20  # bytes; planning reads no larger files
 
 
 @cache
@@ -20,3 +26,12 @@ def imported(file: Path, root: Path) -> frozenset[Path]:
     modules = {root.joinpath(*name.split(".")).with_suffix(".py") for name in names}
     direct = {module for module in modules if module.is_file()}
     return frozenset(direct.union(*(imported(module, root) for module in direct)))
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """A hash of the content of small files, whatever their time, and of the size and time of large ones."""
+    parts = []
+    for file in files:
+        about = file.stat()
+        parts.append(f"{about.st_size} {int(about.st_mtime)}" if about.st_size > LARGE else sha256(file))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

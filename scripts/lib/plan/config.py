@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from lib.job.command import InputError, first_line
-from lib.job.files import read_json
+from lib.job.files import read_json, visible_files
 from lib.model_folder import check_folder
 from lib.plan.family import corpus_sources, dimensions_of, lineage, trained_stage
 from lib.plan.held_out import held_out
@@ -21,13 +21,22 @@ from lib.plan.keys import check_keys
 from lib.plan.sources import parse_source
 from lib.plan.tasks import DEVELOPMENT, TYPE_OF
 
+# numbers that YAML 1.1 reads as octal or in base 60
+ODD_NUMBER = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 MOST_SHARDS = 100_000  # their numbers have five digits
 # mappings of a config, and the lists that select from them
 LISTS = {"models": "build", "baselines": "evaluation.baselines", "reference": "evaluation.references"}
 
 
 class Loader(yaml.SafeLoader):
-    """YAML in which a repeated key is a mistake."""
+    """YAML in which a repeated key is a mistake, and a number that means another one than it seems to."""
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        """The value of a node that is no list or mapping."""
+        if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and ODD_NUMBER.fullmatch(node.value):
+            problem = f"{node.value}, an octal number or one in base 60; expected a decimal one, or a text in quotes"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """The mapping of a node."""
@@ -231,10 +240,14 @@ def check_meaning(config: dict, sources: str) -> None:
         if source.kind == "path" and not (os.path.isfile(source.path) or os.path.isdir(source.path)):
             there = "another kind of file" if os.path.exists(source.path) else "nothing"
             raise InputError(f"{key}: expected a file or folder, found {there} at {source.path}")
-        if re.search(r"[<>{}]", source.path):
-            raise InputError(
-                f"{key}: expected a path without <, >, {{ and }}, which Snakemake interprets, found {source.path}"
-            )
+        files = visible_files(Path(source.path)) if source.kind == "path" else []
+        for path in [source.path, *map(str, files)]:
+            if re.search(r"[<>{}]", path):
+                raise InputError(
+                    f"{key}: expected a path without <, >, {{ and }}, which Snakemake interprets, found {path}"
+                )
+            if re.search("[\ud800-\udfff]", path):  # how Python reads such a name
+                raise InputError(f"{key}: expected a path in UTF-8, found {path}")
     for name, task in evaluation["custom_tasks"].items():
         source = parse_source(task["source"])
         if source.kind == "path" and task["format"] == "table":
@@ -286,9 +299,10 @@ def check_meaning(config: dict, sources: str) -> None:
         loss = (config["training"] | model.get("training", {}))["loss"]
         if others and loss != "similarity":
             raise InputError(f"models.{name}: the loss {loss}, expected similarity, because teacher.others has entries")
-    both = set(config["models"]) & set(config["baselines"])
+    models = {name.casefold() for name in config["models"]}
+    both = [name for name in config["baselines"] if name.casefold() in models]
     if both:
-        raise InputError(f"{sorted(both)}: expected different names for models and baselines")
+        raise InputError(f"{both}: expected different names for models and baselines")
     named = evaluation["tasks"] + (config["corpus"]["decontaminate"] or [])
     custom = evaluation["custom_tasks"]
     check_tasks([task for task in named if task not in custom], custom)

@@ -61,8 +61,9 @@ Dimensions = Annotated[int, Field(ge=2, le=65_536)]
 
 
 def distinct(names: list) -> list:
-    """Refuse a list in which an entry is repeated."""
-    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    """Refuse a list in which an entry is repeated; some file systems do not distinguish upper and lower case."""
+    same = [str(name).casefold() for name in names]
+    twice = [name for number, name in enumerate(names) if same[number] in same[:number]]
     if twice:
         raise ValueError(f"different entries, but {twice[0]!r} is listed twice")
     return names
