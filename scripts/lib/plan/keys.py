@@ -113,7 +113,7 @@ class Corpus(Keys):
     max_words: Annotated[int, Field(ge=1, le=10_000)]
     """Sentences with more words are dropped."""
     spans: Annotated[float, Field(ge=0, le=0.9)]
-    """Share of the texts that are short spans, cut from sentences at random."""
+    """Share of the texts that are short spans, cut from sentences at random: for models of short queries."""
     span_words: Annotated[int, Field(ge=1, le=10_000)]
     """The longest span, in words."""
     shard_size: Annotated[int, Field(ge=1, le=100_000_000)]
