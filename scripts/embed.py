@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import teacher, transformer
+from lib import packed_linear, teacher, transformer
 from lib.job.command import InputError, run
 from lib.job.device import add_device_arguments, device_name, job_device
 from lib.job.files import claim, read_json, remove, replacing, sha256, write_json
@@ -145,8 +145,7 @@ def main(argv: list[str]) -> None:
         "device": device,
         "bfloat16": has_fast_bfloat16(device),
         "versions": versions("torch", "transformers", "tokenizers"),
-        "teacher_code": sha256(Path(teacher.__file__)),
-        "transformer_code": sha256(Path(transformer.__file__)),
+        "code": [sha256(Path(str(module.__file__))) for module in (packed_linear, teacher, transformer)],
     }
     folder = kept_folder(args.output)
     with claim(folder):

@@ -445,5 +445,7 @@ def test_embeddings_are_made_again_just_where_something_changed_that_decides_the
     assert embeds_again("--prompt", "query: ") and not embeds_again("--prompt", "query: ")
     monkeypatch.setattr(embed, "versions", lambda *names: dict.fromkeys(names, "0"))
     assert embeds_again("--prompt", "query: ") and not embeds_again("--prompt", "query: ")
+    monkeypatch.setattr(embed.packed_linear, "__file__", str(copied / "config.json"))
+    assert embeds_again("--prompt", "query: ")
     kept = [path for path in (tmp_path / "out" / "kept" / "00000").iterdir() if path.suffix == ".npy"]
     assert [path.stat().st_ino for path in kept] == [output.stat().st_ino]
