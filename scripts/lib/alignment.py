@@ -11,30 +11,31 @@ ROWS_AT_ONCE = 16_384
 RIDGE = 1e-3  # of the mean square of a dimension
 
 
-def aligned(vectors: Tensor, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Vectors after the linear map that brings their means nearest to the targets, by ridge regression.
+def align(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The ridge regression of the targets, at unit length, on the means, as a symmetric map and a rotation.
 
-    With A the regression of the targets, at unit length, on the means, the vectors are multiplied by the symmetric root
-    of A Aᵀ: this gives the means the inner products that A gives them, in their own dimensions. The mean length of the
-    vectors does not change.
+    This is its polar decomposition. The symmetric map alone gives the means the inner products that the regression
+    gives them, in their own dimensions; the rotation then leads to where the targets are.
 
     Args:
-        vectors: ``[tokens, dimensions]`` float32.
-        batches: their means, ``[sentences, dimensions]``, and targets, ``[sentences, target dimensions]``; float32.
+        batches: means, ``[sentences, dimensions]``, and targets, ``[sentences, target dimensions]``; float32.
 
     Returns:
-        ``[tokens, dimensions]`` float32.
+        The map, ``[dimensions, dimensions]``, and the rotation, ``[dimensions, target dimensions]``; float32.
     """
     squares = products = torch.zeros(())
     for means, targets in batches:
         squares = squares + (means.T @ means).double()
         products = products + (means.T @ normalize(targets)).double()
     ridge = RIDGE * squares.diagonal().mean() * torch.eye(len(squares)).to(squares)
-    regression = torch.linalg.solve(squares + ridge, products)
-    values, directions = torch.linalg.eigh(regression @ regression.T)
-    root = directions * values.clamp(min=0).sqrt() @ directions.T
-    mapped = vectors @ root.float()
-    return mapped * (vectors.norm(dim=1).mean() / mapped.norm(dim=1).mean())
+    left, values, right = torch.linalg.svd(torch.linalg.solve(squares + ridge, products), full_matrices=False)
+    return (left * values @ left.T).float(), (left @ right).float()
+
+
+def mapped(vectors: Tensor, linear: Tensor) -> Tensor:
+    """Vectors after a linear map, at the same mean length: ``[tokens, dimensions]`` float32."""
+    moved = vectors @ linear
+    return moved * (vectors.norm(dim=1).mean() / moved.norm(dim=1).mean())
 
 
 def shrink(trained: Tensor, initial: Tensor, counts: np.ndarray, strength: float) -> Tensor:

@@ -2,9 +2,14 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, kl_div, normalize
+from torch.nn.functional import cosine_similarity, cross_entropy, kl_div, normalize
 
 MASKED = -1e4
+
+
+def cosine_loss(student: Tensor, targets: Tensor) -> Tensor:
+    """One minus the mean cosine of student embeddings and their targets, both ``[batch, dimensions]`` float32."""
+    return 1 - cosine_similarity(student, targets).mean()
 
 
 class SimilarityMatching(torch.autograd.Function):

@@ -13,13 +13,13 @@ from model2vec import StaticModel
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from lib.alignment import ROWS_AT_ONCE, aligned, shrink
+from lib.alignment import ROWS_AT_ONCE, align, mapped, shrink
 from lib.checkpoint import Checkpoint
 from lib.job.ahead import ahead
 from lib.job.command import InputError
 from lib.job.device import add_device_arguments, job_device
 from lib.job.progress import progress, say
-from lib.losses import contrastive_loss, similarity_loss
+from lib.losses import contrastive_loss, cosine_loss, similarity_loss
 from lib.plan.held_out import held_out
 from lib.shards import Rows
 from lib.static_model import with_vectors
@@ -54,12 +54,16 @@ class TrainingSettings:
 
 
 class Objective(torch.nn.Module):
-    """The loss between a batch of means and their targets; the contrastive loss has a trained linear head."""
+    """The loss between a batch of means and their targets.
+
+    The contrastive loss has a trained linear head, the cosine loss a fixed rotation to where the targets are.
+    """
 
     def __init__(self, settings: TrainingSettings, dimensions: int, device: str) -> None:
         """Initialize the head at random, if there is one, and AdamW's moments."""
         super().__init__()
         self.settings, self.contrastive = settings, settings.loss == "contrastive"
+        self.rotation = torch.zeros(0)
         self.head = torch.nn.Linear(dimensions, dimensions).to(device) if self.contrastive else torch.nn.Identity()
         self.parameters_of_head = list(self.head.parameters())
         self.moments = [
@@ -71,6 +75,8 @@ class Objective(torch.nn.Module):
         """The loss of a batch, a scalar."""
         if self.contrastive:
             return contrastive_loss(self.head(means), targets, self.settings.temperature)
+        if self.settings.loss == "cosine":
+            return cosine_loss(means @ self.rotation, targets)
         return similarity_loss(means, targets, self.settings.temperature, self.settings.similarity_weight)
 
     def step(self, rate: float) -> None:
@@ -193,10 +199,12 @@ def train(
     training, validation = split(offsets, settings)
     table = (Table if model.token_mapping is None else SharedTable)(model, device)
     objective = Objective(settings, model.dim, device)
-    if settings.initial == "aligned":
+    if settings.initial == "aligned" or settings.loss == "cosine":
         chunks = np.array_split(np.sort(training), math.ceil(len(training) / ROWS_AT_ONCE))
         means = ((table.mean(batch), wanted) for batch, wanted in data.read(chunks))
-        table.parameters[0] = aligned(table.parameters[0], means)
+        linear, objective.rotation = align(means)
+        if settings.initial == "aligned":
+            table.parameters[0] = mapped(table.parameters[0], linear)
     initial, best = copy.deepcopy(table.parameters), copy.deepcopy(table.parameters)
     first = validate(table, objective, data, validation)
     curve: list[dict] = [{"epoch": 0, "step": 0, "train_loss": None, "validation_loss": first}]
@@ -256,7 +264,7 @@ def train(
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that ``set_up`` reads: training settings, GPUs and threads."""
-    parser.add_argument("--loss", choices=["similarity", "contrastive"], required=True)
+    parser.add_argument("--loss", choices=["cosine", "similarity", "contrastive"], required=True)
     parser.add_argument("--temperature", type=float, required=True)
     parser.add_argument("--similarity-weight", type=float, required=True)
     parser.add_argument("--batch-size", type=int, required=True)

@@ -21,12 +21,12 @@ from tokenizers.pre_tokenizers import Whitespace
 
 import train
 from lib import targets, training
-from lib.alignment import RIDGE, aligned
+from lib.alignment import RIDGE, align, mapped
 from lib.checkpoint import Checkpoint
 from lib.job.ahead import ahead
 from lib.job.command import InputError
 from lib.job.files import HASHES, sha256
-from lib.losses import contrastive_loss, plain_similarity_loss, similarity_loss
+from lib.losses import contrastive_loss, cosine_loss, plain_similarity_loss, similarity_loss
 from lib.static_model import load_static_model
 from lib.student import SharedTable, Table, lay_out
 from lib.targets import previous_targets, targets_of_all, teacher_targets
@@ -80,6 +80,11 @@ def test_similarity_loss_equals_the_naive_one(temperature, weight):
 def test_similarity_loss_is_zero_for_the_targets_themselves_at_any_scale():
     student = random_rows(8, 5, 0)
     assert similarity_loss(student, 3 * student, 0.05, 1.0).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_cosine_loss_compares_each_student_with_its_own_target():
+    student, targets = random_rows(6, 5, 1), random_rows(6, 5, 2)
+    assert cosine_loss(student, targets).item() == pytest.approx(1 - cosine_matrix(student, targets).diagonal().mean())
 
 
 def test_contrastive_loss_equals_the_naive_cross_entropy():
@@ -202,7 +207,7 @@ def trained(data, **changes):
     return training.train(*data, replace(SETTINGS, **changes), "cpu")
 
 
-@pytest.mark.parametrize("loss", ["similarity", "contrastive"])
+@pytest.mark.parametrize("loss", ["cosine", "similarity", "contrastive"])
 def test_the_held_out_loss_falls(data, loss):
     model, tokens, offsets, targets = data
     targets = targets[:, :8] if loss == "contrastive" else targets
@@ -303,7 +308,8 @@ def interrupt(monkeypatch, epoch):
     [
         (False, {"initial": "aligned", "shrinkage": 2}),
         (False, {"loss": "contrastive"}),
-        (True, {}),
+        (False, {"loss": "cosine", "initial": "aligned"}),
+        (True, {"loss": "cosine"}),
         (False, {"learning_rate": 0.9, "patience": 1}),
     ],
 )
@@ -340,21 +346,45 @@ def test_a_checkpoint_of_another_training_or_a_damaged_one_is_not_used(data, tmp
     assert training.train(*data, SETTINGS, "cpu", checkpoint)[0].embedding.tobytes() == expected.embedding.tobytes()
 
 
-def test_aligned_means_have_the_cosines_of_a_ridge_regression(data):
+def test_aligned_means_are_a_ridge_regression_and_its_cosines(data):
+    """The map gives the regression's inner products, the rotation after it the regression itself."""
     model, tokens, offsets, targets = data
     vectors = torch.from_numpy(model.embedding)
     means = torch.stack([vectors[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
     wanted = torch.from_numpy(targets.astype(np.float32))
-    mapped = aligned(vectors, [(means[:80], wanted[:80]), (means[80:], wanted[80:])])
+    linear, rotation = align([(means[:80], wanted[:80]), (means[80:], wanted[80:])])
     unit = wanted / wanted.norm(dim=1, keepdim=True)
     strength = RIDGE * float(means.square().sum(0).mean())
     predicted = Ridge(strength, fit_intercept=False).fit(means, unit).predict(vectors)
+    np.testing.assert_allclose(vectors @ linear @ rotation, predicted, atol=1e-4)
+    moved = mapped(vectors, linear)
     np.testing.assert_allclose(
-        cosine_matrix(mapped, mapped), cosine_matrix(*[torch.from_numpy(predicted)] * 2), atol=1e-4
+        cosine_matrix(moved, moved), cosine_matrix(*[torch.from_numpy(predicted)] * 2), atol=1e-4
     )
-    assert mapped.norm(dim=1).mean() == pytest.approx(float(vectors.norm(dim=1).mean()), rel=1e-5)
-    losses = [trained(data, initial=initial)[1]["curve"][0]["validation_loss"] for initial in ("distilled", "aligned")]
+    assert moved.norm(dim=1).mean() == pytest.approx(float(vectors.norm(dim=1).mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["cosine", "similarity"])
+def test_aligned_vectors_begin_with_a_lower_loss(data, loss):
+    losses = [
+        trained(data, initial=initial, loss=loss)[1]["curve"][0]["validation_loss"]
+        for initial in ("distilled", "aligned")
+    ]
     assert losses[1] < losses[0]
+
+
+def test_the_cosine_loss_begins_at_the_ridge_regressions_cosines_on_held_out_sentences(data):
+    model, tokens, offsets, targets = data
+    means = np.stack([model.embedding[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
+    wanted = targets.astype(np.float32)
+    unit = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
+    training_rows, held_out = training.split(offsets, SETTINGS)
+    ridge = Ridge(RIDGE * float(np.square(means[training_rows]).sum(0).mean()), fit_intercept=False)
+    predicted = ridge.fit(means[training_rows], unit[training_rows]).predict(means[held_out])
+    rows = held_out[: SETTINGS.batch_size]
+    cosines = (predicted * unit[held_out]).sum(1) / np.linalg.norm(predicted, axis=1)
+    curve = trained(data, loss="cosine", initial="aligned", epochs=0)[1]["curve"]
+    assert curve[0]["validation_loss"] == pytest.approx(1 - cosines[: len(rows)].mean(), abs=1e-4)
 
 
 def test_only_training_sentences_align(data):
@@ -413,7 +443,7 @@ def teacher_shards(folders):
     return ["--embeddings", folders / "shards"]
 
 
-@pytest.mark.parametrize("loss", ["similarity", "contrastive"])
+@pytest.mark.parametrize("loss", ["cosine", "similarity", "contrastive"])
 def test_main_writes_a_model_and_how_it_was_trained(folders, tmp_path, loss):
     report = run_main(folders, tmp_path / "model", loss=loss)
     before, after = (StaticModel.from_pretrained(p) for p in [folders / "distilled", tmp_path / "model"])
