@@ -225,11 +225,15 @@ def current_scores():
     return [scored_by(job) for job in dag.jobs if job.rule.name.startswith("evaluate_") and job not in waiting]
 
 
+def failed_now():
+    """The jobs that have failed so far."""
+    return [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
+
+
 def failed_jobs():
     """The failed jobs as JSON: for each its rule and wildcards, its log, and each model/stage that needs it."""
     dag, jobs = workflow.dag, []
-    failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
-    for job in sorted(failed, key=lambda job: job.log[0]):
+    for job in sorted(failed_now(), key=lambda job: job.log[0]):
         needed_for = [scored_by(each) for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
         name = " ".join([job.rule.name, *map("=".join, job.wildcards.items())])
         jobs.append([name, job.log[0], needed_for])

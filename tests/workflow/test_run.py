@@ -51,6 +51,7 @@ def finished(tmp_path_factory, teacher_folder):
     speed.write_text(code, encoding="utf-8")  # less work than precise numbers take
     done = snakemake(checkout, config=config)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert len(re.findall(r"^progress: .* \d+ %.* min ", done.stderr, re.MULTILINE)) > 10
     return checkout, config
 
 
@@ -79,6 +80,7 @@ def edited(path, jobs_of):
 def test_the_tree_is_complete_and_the_numbers_agree(finished):
     results = finished[0] / "results" / RUN
     assert not list(finished[0].glob("<*"))  # no path variable is left as it stands
+    assert not (results / "logs" / "progress.txt").exists()  # of a run that has ended
     assert (finished[0] / "results" / RUN / "mteb" / "cache" / "small" / "int8").is_dir()
     summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
     assert len(summary["rows"]) == 5 * 2
