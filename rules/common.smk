@@ -160,6 +160,11 @@ def task_path(task):
     return f"<results>/tasks/{task}.arrow" if task in CUSTOM_TASKS else f"<sources>/tasks/{task}.arrow"
 
 
+def on_disk(path):
+    """A path of the rules without Snakemake's path variables."""
+    return path.replace("<sources>", SOURCES).replace("<results>", f"results/{config['run']}")
+
+
 def folder_of_input(name):
     """A function that returns the folder of an input's files."""
     return lambda wildcards, input: str(Path(input[name][0]).parent)
@@ -195,6 +200,20 @@ def teacher_of(wildcards):
 def training_settings(wildcards):
     """A model's training settings as arguments of train.py and derive.py."""
     return options(**dict(sorted(family.training(wildcards.model).items())))
+
+
+def emission_options(model):
+    """What release_model.py estimates a model's emissions from, if the config states a carbon intensity.
+
+    Undeclared inputs, like those of list_costs: the jobs have ended before, and a missing benchmark file reruns nothing.
+    """
+    if config["release"]["carbon_intensity"] is None:
+        return []
+    results = f"results/{config['run']}"
+    embeddings = [f"{results}/{teacher}" for teacher in TEACHERS]
+    given = options(carbon_intensity=config["release"]["carbon_intensity"], benchmarks=f"{results}/benchmarks")
+    given += ["--jobs", *family.jobs_behind(model), "--embeddings", *embeddings]
+    return [*given, "--trainings", *(on_disk(report) for report in family.training_reports())]
 
 
 def any_of(names):

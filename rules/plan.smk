@@ -36,11 +36,6 @@ MINUTES = {
 }
 
 
-def on_disk(path):
-    """A path of the rules without Snakemake's path variables."""
-    return path.replace("<sources>", SOURCES).replace("<results>", f"results/{config['run']}")
-
-
 def ask_for_sizes():
     """The size in MB of each download that is not on disk, by its name, None if unknown; kept in ``EXPECTED`` too."""
     sizes = {}
