@@ -154,7 +154,10 @@ class ShowProgress(logging.Handler):
                     self.show()
             elif event == LogEvent.JOB_FINISHED:
                 (job,) = [job for job in workflow.dag.jobs if job.jobid == record.job_id]
-                self.ended[job.jobid] = self.described(job)._replace(ended=True)
+                done = self.described(job)._replace(ended=True)
+                # of jobs in a group only the end is told
+                taken = done.taken if job.jobid in self.began else done.planned or 0.0
+                self.ended[job.jobid] = done._replace(taken=taken)
             elif event == LogEvent.PROGRESS:
                 self.show()
         except Exception:
