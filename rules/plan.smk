@@ -2,6 +2,7 @@
 # tasks, on disk or else where they would be downloaded; and how far a run is, by the same functions. No rules.
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from types import SimpleNamespace
@@ -181,5 +182,6 @@ class ShowProgress(logging.Handler):
         if left and MINUTES.keys() & named:
             minutes = (time.time() - self.start) / 60
             line = progress_line(jobs, minutes, len(failed), len(stopped) - len(failed), datetime.now())
-            write_text(self.file, f"{line}\n")
             logger.info(f"progress: {line}")
+            with suppress(OSError):  # a full disk, which the jobs tell
+                write_text(self.file, f"{line}\n")
