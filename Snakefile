@@ -41,15 +41,18 @@ onstart:
         sys.exit(f"results: {error}")
     if late := end_future([Path("results", config["run"]), Path(SOURCES)]):
         print(f"results: {late} files had a time in the future; it is now the present one", file=sys.stderr)
+    logger.addHandler(ShowProgress(PROGRESS))
 
 
 onsuccess:
+    PROGRESS.unlink(missing_ok=True)
     # these two make nothing, so what is missing is still missing
     if not {job.rule.name for job in workflow.dag.jobs} <= {"plan", "verify"}:
         Path("results", config["run"], "unfinished.md").unlink(missing_ok=True)
 
 
 onerror:
+    PROGRESS.unlink(missing_ok=True)
     failed, current = failed_jobs(), current_scores()
     shell("{UNFINISHED} --failed {failed:q} --current {current:q} || true")
 

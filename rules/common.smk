@@ -160,6 +160,11 @@ def task_path(task):
     return f"<results>/tasks/{task}.arrow" if task in CUSTOM_TASKS else f"<sources>/tasks/{task}.arrow"
 
 
+def on_disk(path):
+    """A path of the rules without Snakemake's path variables."""
+    return path.replace("<sources>", SOURCES).replace("<results>", f"results/{config['run']}")
+
+
 def folder_of_input(name):
     """A function that returns the folder of an input's files."""
     return lambda wildcards, input: str(Path(input[name][0]).parent)
@@ -197,6 +202,20 @@ def training_settings(wildcards):
     return options(**dict(sorted(family.training(wildcards.model).items())))
 
 
+def emission_options(model):
+    """What release_model.py estimates a model's emissions from, if the config states a carbon intensity.
+
+    Undeclared inputs, like those of list_costs: the jobs have ended before, and a missing benchmark file reruns nothing.
+    """
+    if config["release"]["carbon_intensity"] is None:
+        return []
+    results = f"results/{config['run']}"
+    embeddings = [f"{results}/{teacher}" for teacher in TEACHERS]
+    given = options(carbon_intensity=config["release"]["carbon_intensity"], benchmarks=f"{results}/benchmarks")
+    given += ["--jobs", *family.jobs_behind(model), "--embeddings", *embeddings]
+    return [*given, "--trainings", *(on_disk(report) for report in family.training_reports())]
+
+
 def any_of(names):
     """A regular expression that matches these names; without names it matches nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -225,11 +244,15 @@ def current_scores():
     return [scored_by(job) for job in dag.jobs if job.rule.name.startswith("evaluate_") and job not in waiting]
 
 
+def failed_now():
+    """The jobs that have failed so far."""
+    return [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
+
+
 def failed_jobs():
     """The failed jobs as JSON: for each its rule and wildcards, its log, and each model/stage that needs it."""
     dag, jobs = workflow.dag, []
-    failed = [each for job in workflow.scheduler.failed for each in (job.jobs if job.is_group() else [job])]
-    for job in sorted(failed, key=lambda job: job.log[0]):
+    for job in sorted(failed_now(), key=lambda job: job.log[0]):
         needed_for = [scored_by(each) for each in dag.bfs(dag.depending, job) if each.rule.name.startswith("evaluate_")]
         name = " ".join([job.rule.name, *map("=".join, job.wildcards.items())])
         jobs.append([name, job.log[0], needed_for])

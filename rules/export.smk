@@ -96,10 +96,11 @@ rule release_model:
         onnx=folder_of_input("onnx"),
         release=folder_of_output,
         settings=lambda wildcards: as_json(family.card_settings(wildcards.model)),
+        emissions=lambda wildcards: emission_options(wildcards.model),
     shell:
         "python {input.script:q} --name {wildcards.model} --float32 {params.float32:q} --float16 {params.float16:q}"
         " --int8 {params.int8:q} --onnx {params.onnx:q} --summary {input.summary:q} --speed {input.speed:q}"
-        " --settings {params.settings:q} --output {params.release:q} 2>&1 | tee {log:q}"
+        " --settings {params.settings:q} {params.emissions:q} --output {params.release:q} 2>&1 | tee {log:q}"
 
 
 rule publish:

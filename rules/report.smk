@@ -220,6 +220,8 @@ rule list_costs:
         lib=library("list_costs"),
         summary="<results>/summary.md",
         releases=expand("<results>/release/{model}/README.md", model=MODELS),
+        embeddings=expand("<results>/{teacher}/{shard}.json", teacher=TEACHERS, shard=SHARDS),
+        trainings=family.training_reports(),
     output:
         markdown="<results>/costs.md",
         html=report(
@@ -236,8 +238,11 @@ rule list_costs:
     params:
         # undeclared, so that a missing benchmark file reruns nothing
         benchmarks=f"results/{config['run']}/benchmarks",
+        embeddings=folders_of_input("embeddings"),
+        carbon_intensity=options(carbon_intensity=config["release"]["carbon_intensity"]),
     shell:
-        "python {input.script:q} --benchmarks {params.benchmarks:q} --markdown {output.markdown:q}"
+        "python {input.script:q} --benchmarks {params.benchmarks:q} --embeddings {params.embeddings:q}"
+        " --trainings {input.trainings:q} {params.carbon_intensity:q} --markdown {output.markdown:q}"
         " --html {output.html:q} 2>&1 | tee {log:q}"
 
 

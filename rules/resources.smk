@@ -83,6 +83,11 @@ def tokenlearn_minutes(wildcards, input):
     return 4e-5 * family.sentences_of(wildcards.model)
 
 
+def derivation_minutes(wildcards, input):
+    """Like a training, if the shared vectors are trained."""
+    return training_minutes(wildcards, input) if family.trains_clusters(wildcards.model) else 0
+
+
 def scoring_memory(wildcards, input):
     """By the tasks' data: the largest test split is held with its embeddings."""
     dimensions = family.dimensions(wildcards.model)
@@ -116,6 +121,11 @@ def baseline_runtime(wildcards, input):
 def speed_memory(wildcards, input):
     """All baselines at once, and the int8 models, which are small."""
     return 3000 + 4 * sum(map(weights, input.baselines))
+
+
+def speed_minutes(wildcards, input):
+    """By models."""
+    return 0.2 * (len(MODELS) + len(BASELINES))
 
 
 def baseline_gpus(wildcards, input):

@@ -5,12 +5,14 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, eval_result_entries_to_yaml
 from markupsafe import Markup
 from model2vec import StaticModel
 
+from lib.costs import WATTS, gpus_in, grams, read_cost
 from lib.gate import averages_of, check_loss, stage_rows
 from lib.job.command import InputError, run
 from lib.job.files import HASHES, check_hashes, read_json, remove, replacing, sha256, write_hashes, write_json
@@ -47,7 +49,41 @@ def dataset_of(task: str, custom: list[str]) -> str | None:
     return mteb.get_task(task.removesuffix(DEVELOPMENT)).metadata.dataset["path"]
 
 
-def metadata(name: str, settings: dict, clustered: bool, rows: list[dict], datasets: list[str | None]) -> ModelCardData:
+def emissions(args: argparse.Namespace) -> tuple[dict[str, Any] | None, str]:
+    """The estimated emissions of the jobs that made the model, as the hub has them, and in words.
+
+    Returns:
+        None and no words if the config states no carbon intensity; None and the reason if they cannot be estimated.
+
+    Raises:
+        InputError: a benchmark file of a job is damaged.
+    """
+    if args.carbon_intensity is None:
+        return None, ""
+    if gpus := gpus_in(args.embeddings, args.trainings):
+        return None, f"not estimated: jobs ran on {', '.join(gpus)}, whose energy is not measured"
+    paths = {job: args.benchmarks / f"{job}.tsv" for job in args.jobs}
+    missing = [job for job, path in paths.items() if not path.exists()]
+    if missing:
+        return None, f"not estimated: the time of {len(missing)} jobs is not known, such as that of {missing[0]}"
+    amount = float(f"{grams([read_cost(path, job) for job, path in paths.items()], args.carbon_intensity):.2g}")
+    how = (
+        f"estimate: processor time of the last run of each job that made the model, without what it found done before, "
+        f"at {WATTS} W for each busy core and {args.carbon_intensity:g} g CO2eq for each kWh; scoring, memory and idle "
+        "hardware are not counted"
+    )
+    hub = {"emissions": amount, "source": how, "training_type": "pre-training", "hardware_used": "CPU"}
+    return hub, f"{amount:g} g CO2eq; {how}"
+
+
+def metadata(
+    name: str,
+    settings: dict,
+    clustered: bool,
+    rows: list[dict],
+    datasets: list[str | None],
+    emitted: dict[str, Any] | None,
+) -> ModelCardData:
     """The metadata for model hubs.
 
     Args:
@@ -56,6 +92,7 @@ def metadata(name: str, settings: dict, clustered: bool, rows: list[dict], datas
         clustered: whether its tokens share vectors.
         rows: the summary's rows for its int8 version: their scores are in the metadata.
         datasets: for each row, the data set on the hub that it was scored on.
+        emitted: the estimated emissions, as the hub has them, if there are any.
     """
     teachers = [parse_source(teacher["source"]) for teacher in settings["teachers"]]
     corpus = [parse_source(text) for text in settings["corpus"]]
@@ -87,6 +124,7 @@ def metadata(name: str, settings: dict, clustered: bool, rows: list[dict], datas
         base_model=[teacher.name for teacher in teachers if teacher.kind == "hub"] or None,
         datasets=list(dict.fromkeys(source.name for source in corpus if source.kind == "hub")) or None,
         eval_results=results,
+        co2_eq_emissions=emitted,
     )
 
 
@@ -145,8 +183,8 @@ def stage_text(stage: str) -> str:
     return f"{stage}: a distilled model, trained on the embeddings of {other}"
 
 
-def how_made(settings: dict) -> Markup:
-    """A table of what made the model."""
+def how_made(settings: dict, emitted: str) -> Markup:
+    """A table of what made the model, with its emissions in words, if there are any."""
     sample = settings["sample"]
     words = f"{sample['min_words']} to {sample['max_words']} words"
     spans = f"; {sample['spans']:.0%} short spans of up to {sample['span_words']} words" if sample["spans"] else ""
@@ -164,6 +202,7 @@ def how_made(settings: dict) -> Markup:
         ["Training", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings["training"].items())],
         *([["Derived from", " and ".join(settings["from"])]] if settings["from"] else []),
         ["Commit of the pipeline", commit()],
+        *([["Emissions", emitted]] if emitted else []),
     ]
     return table(["What", "How"], lines)
 
@@ -177,6 +216,7 @@ def model_card(
     onnx: dict,
     rows: list[dict],
     datasets: list[str | None],
+    emitted: tuple[dict[str, Any] | None, str],
 ) -> ModelCard:
     """The model card, with its metadata.
 
@@ -189,6 +229,7 @@ def model_card(
         onnx: the report on the ONNX files.
         rows: the summary's rows for the int8 version.
         datasets: for each row, the data set on the hub that it was scored on.
+        emitted: the estimated emissions, as the hub has them, and in words.
 
     Raises:
         InputError: int8 lost more than the config allows.
@@ -229,7 +270,7 @@ def model_card(
         megabytes=f"{reports[0]['bytes'] / 1e6:.1f}",
         distilled_from=joined([link(teacher["source"], "model") for teacher in settings["teachers"]]),
         texts=joined([link(text, "texts") for text in settings["corpus"]]),
-        made=how_made(settings),
+        made=how_made(settings, emitted[1]),
         scores_text=SCORES,
         averages=table(["Model", "Kind", *(titles.get(key, key) for key in categories)], averages),
         speed_text=speed_text(speed),
@@ -238,7 +279,7 @@ def model_card(
         task_notes=task_notes(summary["settings"]["custom_tasks"], [row["task"] for row in rows]),
         tasks=table(["Task", "Category", "float32", "int8", "Change"], tasks),
     )
-    data = metadata(name, settings, bool(clusters), rows, datasets)
+    data = metadata(name, settings, bool(clusters), rows, datasets, emitted[0])
     return ModelCard.from_template(data, template_str="---\n{{ card_data }}\n---\n\n{{ text }}", text=text)
 
 
@@ -287,6 +328,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--summary", type=Path, required=True, help="summary.json")
     parser.add_argument("--speed", type=Path, required=True, help="speed.json")
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON: teacher, corpus, dimensions, seed…")
+    parser.add_argument("--carbon-intensity", type=float, help="grams of CO2 equivalent for each kWh of electricity")
+    parser.add_argument("--benchmarks", type=Path, help="the run's folder of benchmark files, for the emissions")
+    parser.add_argument("--jobs", nargs="+", help="names in that folder, without ending, of what the model comes from")
+    parser.add_argument("--embeddings", type=Path, nargs="+", help="the teachers' folders, for the devices")
+    parser.add_argument("--trainings", type=Path, nargs="*", help="training.json files, for the devices")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     reports = [read_json(folder / "quantization.json", MEASURED) for folder in (args.int8, args.float16)]
@@ -301,7 +347,7 @@ def main(argv: list[str]) -> None:
     summary, speed = read_json(args.summary), read_json(args.speed, ["rows", "loading", "failed"])
     rows = stage_rows(summary["rows"], args.name, "int8")
     datasets = [dataset_of(row["task"], args.settings["custom_tasks"]) for row in rows]
-    card = model_card(args.name, args.settings, summary, speed, reports, onnx, rows, datasets)
+    card = model_card(args.name, args.settings, summary, speed, reports, onnx, rows, datasets, emissions(args))
     with replacing(args.output) as folder:
         copy_models(args, bool(reports[0]["clusters"]), folder)
         write_tokenizer_files(folder / "tokenizer.json", reports[0]["max_tokens"], folder)

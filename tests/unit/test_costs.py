@@ -11,7 +11,7 @@ from lib.job.command import InputError
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
 
-def listed(folder, benchmarks):
+def listed(folder, benchmarks, *arguments):
     """The lines of the table of costs, without its header, for benchmark files with their text."""
     for name, text in benchmarks.items():
         path = folder / "benchmarks" / f"{name}.tsv"
@@ -24,6 +24,7 @@ def listed(folder, benchmarks):
         folder / "costs.md",
         "--html",
         folder / "costs.html",
+        *arguments,
     ]
     list_costs.main([str(part) for part in command])
     return [line for line in (folder / "costs.md").read_text().splitlines() if line.startswith("| ")][1:]
@@ -43,6 +44,18 @@ def test_costs_are_sums_of_times_and_the_largest_memory_of_a_part(tmp_path):
     assert model.startswith("| evaluate_model | m/int8 | 1 | 0.10 |")
     assert sample == "| sample_sentences | sample_sentences | 1 | 0.01 | 0.01 | 0.00 | – | 0.00 |"
     assert everything.startswith("| all | embed, 00001 | 5 | 3.11 | 1.50 | 5.60 | 2.0 |")
+
+
+def test_emissions_are_energy_times_the_carbon_intensity_and_a_gpu_is_named(tmp_path):
+    embed = listed(tmp_path, {"embed/00000": measured(60, 1000, 3600)}, "--carbon-intensity", 400)[0]
+    assert embed.endswith("| 10.00 | 4.00 |")  # Wh and g
+    shown = (tmp_path / "costs.md").read_text()
+    assert "400 g CO2eq" in shown and "cuda" not in shown
+    for number, device in enumerate(["cpu", "cuda: some GPU"]):
+        (tmp_path / f"0000{number}.json").write_text(json.dumps({"device": device}))
+    assert listed(tmp_path, {}, "--embeddings", tmp_path)[0].endswith("| 10.00 |")
+    shown = (tmp_path / "costs.md").read_text()
+    assert "cuda: some GPU" in shown and "CO2eq" not in shown
 
 
 @pytest.mark.parametrize("text", ["", HEADER, HEADER + "a\n", "other\n1\n"])

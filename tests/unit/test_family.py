@@ -171,3 +171,26 @@ def test_no_two_stages_have_a_file_in_common(recipe):
     family = family_of(laid_over(*filter(None, [recipe])))
     files = family.run_files()
     assert len(set(files)) == len(files)
+
+
+def test_the_jobs_behind_a_model_are_those_of_its_own_line():
+    family = small_family(
+        b={"dimensions": 16, "sentences": 100, "born_again": 2, "released": "born-again-1"},
+        c={"from": "a", "clusters": 10},
+        d={"dimensions": 16, "sentences": 100, "born_again": 0, "released": "distilled"},
+        e={"from": "d", "dimensions": 8},
+        f={"dimensions": 16, "sentences": 100, "born_again": 0, "tokenlearn": True, "released": "tokenlearn"},
+    )
+    family.teachers["teacher-2"] = family.teachers["teacher"]
+
+    def jobs(model):
+        start, *own, quantize, export = family.jobs_behind(model)
+        assert [start, quantize, export] == ["sample_sentences", f"quantize/{model}", f"export_onnx/{model}"]
+        return own
+
+    first = ["embed/00000", "embed/2-00000"]
+    assert jobs("b") == ["distill/a", *first, "pretrain/b", "train_born_again/b-1"]
+    three = [f"embed/{teacher}0000{shard}" for teacher in ("", "2-") for shard in range(3)]
+    assert jobs("c") == ["distill/a", *three, "pretrain/a", "derive/c"]
+    assert jobs("e") == ["distill/a", "derive/e"]
+    assert jobs("f") == ["distill/a", "embed/00000", "train_tokenlearn/f"]

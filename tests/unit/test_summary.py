@@ -546,7 +546,7 @@ def model(run_folder, exported):
 TEACHER = {"source": f"hub:some/teacher@{'b' * 40}", "pooling": "mean", "max_length": 512, "prompt": ""}
 
 
-def released(run_folder, model, most_lost=0.1, **changed):
+def released(run_folder, model, most_lost=0.1, arguments=(), **changed):
     """The release folder ``path/to/m`` of a float32 model."""
     settings = {
         "about": "",
@@ -579,6 +579,7 @@ def released(run_folder, model, most_lost=0.1, **changed):
         run_folder / "speed.json",
         "--settings",
         json.dumps(settings),
+        *arguments,
     ]
     release_model.main([str(part) for part in command])
     return output
@@ -647,6 +648,29 @@ def test_the_cards_metadata_has_every_score_and_what_the_model_was_made_of(run_f
     assert {result.dataset_revision for result in data.eval_results} == {"r"}
     assert "mit" in (folder / "LICENSE").read_text(encoding="utf-8")
     assert not (folder / release_model.RESULTS).exists()
+
+
+def test_emissions_are_given_to_the_hub_in_grams_if_all_of_them_are_known(run_folder, model):
+    def found(*jobs):
+        arguments = ["--carbon-intensity", 400, "--benchmarks", run_folder / "b", "--embeddings", run_folder / "b"]
+        card = ModelCard.load(
+            released(run_folder, model, 10, [*arguments, "--trainings", "--jobs", *jobs]) / "README.md"
+        )
+        return card.data.to_dict().get("co2_eq_emissions"), card.text
+
+    (run_folder / "b").mkdir()
+    for job, busy in [("distill", "600"), ("pretrain", "3000"), ("quantize", "NA")]:
+        (run_folder / "b" / f"{job}.tsv").write_text(f"s\tmax_rss\tcpu_time\n9\t1\t{busy}\n", encoding="utf-8")
+    emitted, text = found("distill", "pretrain", "quantize")
+    assert emitted["emissions"] == 4.0 and "4 g CO2eq" in text  # an hour of a core, 10 W
+    assert "400 g" in emitted["source"] and emitted["training_type"] == "pre-training"
+    emitted, text = found("distill", "absent")
+    assert emitted is None and "| Emissions | not estimated" in text and "absent" in text
+    (run_folder / "b" / "00000.json").write_text('{"device": "cuda: some GPU"}', encoding="utf-8")
+    emitted, text = found("distill")
+    assert emitted is None and "cuda: some GPU" in text
+    without = ModelCard.load(released(run_folder, model, 10) / "README.md")
+    assert "co2_eq_emissions" not in without.data.to_dict() and "Emissions" not in without.text
 
 
 def test_scores_on_mtebs_tasks_are_given_to_the_hub_with_their_data_sets(run_folder, model):

@@ -16,6 +16,7 @@ import mteb
 import polars
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from workflow import RUN, command, copy_checkout, planned, snakemake, tiny_config
 
 import try_recipe
@@ -51,6 +52,7 @@ def finished(tmp_path_factory, teacher_folder):
     speed.write_text(code, encoding="utf-8")  # less work than precise numbers take
     done = snakemake(checkout, config=config)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert len(re.findall(r"^progress: .* \d+ %.* min ", done.stderr, re.MULTILINE)) > 10
     return checkout, config
 
 
@@ -79,6 +81,7 @@ def edited(path, jobs_of):
 def test_the_tree_is_complete_and_the_numbers_agree(finished):
     results = finished[0] / "results" / RUN
     assert not list(finished[0].glob("<*"))  # no path variable is left as it stands
+    assert not (results / "logs" / "progress.txt").exists()  # of a run that has ended
     assert (finished[0] / "results" / RUN / "mteb" / "cache" / "small" / "int8").is_dir()
     summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
     assert len(summary["rows"]) == 5 * 2
@@ -178,6 +181,18 @@ def test_a_report_of_a_part_says_that_there_is_no_table_yet(finished):
     done = snakemake(checkout, "corpus", "--report", "part.html", config=config)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "This run has no table yet." in (checkout / "part.html").read_text(encoding="utf-8")
+
+
+def test_a_card_has_emissions_if_a_carbon_intensity_is_set(finished, tmp_path):
+    checkout, config = shutil.copytree(finished[0], tmp_path / "emissions"), copy.deepcopy(finished[1])
+    card = f"results/{RUN}/release/small/README.md"
+    assert "emissions" not in (checkout / card).read_text(encoding="utf-8").lower()
+    config["release"]["carbon_intensity"] = 400
+    done = snakemake(checkout, card, config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("rule release_model") == 1 and "rule quantize" not in done.stderr
+    emitted = ModelCard.load(checkout / card).data.to_dict()["co2_eq_emissions"]
+    assert emitted["emissions"] > 0  # so the time of each job was found
 
 
 def test_a_run_is_compared_with_a_finished_one(finished):

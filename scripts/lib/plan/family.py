@@ -224,6 +224,22 @@ class Family:
         """The reports of the trainings."""
         return [self.files(*pair)[-1] for pair in self.stages() if pair[1] in self.trained_stages(pair[0])]
 
+    def jobs_behind(self, model: str) -> list[str]:
+        """The jobs that a model was made by, from its sample to ONNX, as their benchmark files without the ending."""
+        *derived, trained = self.lineage(model)
+        stages, released = self.trained_stages(trained), self.released(trained)
+        made = stages[: stages.index(released) + 1] if released in stages else [released] * (released == "tokenlearn")
+        teachers = list(self.teachers) if set(made) & set(stages) or any(map(self.trains_clusters, derived)) else []
+        teachers = teachers or list(self.teachers)[: len(made)]  # tokenlearn has the first teacher alone
+        shards = self.shards(self.sentences_of(model))
+        jobs = ["sample_sentences", f"distill/{self.owner(trained, 'distilled')}"]
+        jobs += [f"embed/{f'{name}-{shard}'.removeprefix('teacher-')}" for name in teachers for shard in shards]
+        rules = {"pretrained": "pretrain/{}", "tokenlearn": "train_tokenlearn/{}"}
+        for stage in made:
+            generation = stage.removeprefix("born-again-")
+            jobs.append(rules.get(stage, f"train_born_again/{{}}-{generation}").format(self.owner(trained, stage)))
+        return [*jobs, *(f"derive/{each}" for each in derived), f"quantize/{model}", f"export_onnx/{model}"]
+
     def compared(self) -> list[tuple[Stage, Stage]]:
         """The pairs of stages that are compared.
 

@@ -258,6 +258,9 @@ class Release(Keys):
     """Points (score × 100) that int8 may lose in a category's mean; a model that loses more is not released."""
     owner: Name | None
     """User or organisation on the hub that `snakemake publish` uploads to."""
+    carbon_intensity: Annotated[float, Field(ge=0, le=5000)] | None
+    """Grams of CO2 equivalent for each kWh of your electricity, for estimated emissions in costs and model cards; null:
+    none are stated."""
 
 
 class Config(Keys):
