@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -140,11 +140,15 @@ def main(argv: list[str]) -> None:
         row = try_model(name, run, device)
         append(row, table)
         say(f"{name}: {json.dumps(row)}")
+    rows = polars.read_csv(table, infer_schema_length=None)
+    varied = [field.name for field in fields(TrainingSettings) if rows[field.name].n_unique() > 1]
     categories = [category for category in [*CATEGORIES, "Avg"] if category in row]
+    columns = dict.fromkeys(["model", *varied, "seed", "held_out_loss", "train_seconds", "score_seconds", *categories])
     with polars.Config(
         tbl_cols=-1, tbl_rows=-1, tbl_width_chars=200, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
     ):
-        print(polars.read_csv(table)["model", "seed", "held_out_loss", "train_seconds", "score_seconds", *categories])
+        print(rows.select(list(columns)))
+    say(f"all settings and the scores of each task are in {table}")
 
 
 if __name__ == "__main__":
