@@ -69,7 +69,9 @@ def prepare(overlays: list[Path]) -> Prepared:
     shards = [results / folder / f"{s}.npy" for folder in family.teachers for s in family.shards(family.sentences)]
     students = {name: results / "models" / family.owner(name, "distilled") / "distilled" for name in family.trained}
     files = [*shards, *(student / "config.json" for student in students.values()), *tasks.values()]
-    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"]
+    # not "all", with which Snakemake would not say either why it fails, such as a lock
+    quiet = ["--quiet", "host", "progress", "reason", "rules"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", *quiet]
     done = subprocess.run([*command, "--configfile", *overlays, "--", *files], check=False)
     if done.returncode:
         raise InputError(f"snakemake: failed; its messages are above, those of its jobs in {results / 'logs'}")
