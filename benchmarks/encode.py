@@ -1,8 +1,8 @@
 """Time the embedding of texts by a released model beside its peers, alternating, on the same cores.
 
-Texts are distinct. First come the seconds and the memory that loading takes, for each model in a process of its own.
-The last line is the ratio of sentences per second between the release's int8 model and the first peer, on short texts,
-each at its fastest number of threads; the line before it is the ratio with one thread.
+Texts are distinct, also between rounds. First come the seconds and the memory that loading takes, for each model in a
+process of its own. The last line is the ratio of sentences per second between the release's int8 model and the first
+peer, on short texts, each at its fastest number of threads; the line before it is the ratio with one thread.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from lib.embedder import load_embedder
 from lib.job.command import InputError, run
 from lib.results import fastest
 from lib.shards import read_sentences
-from measure_speed import ROUNDS, TEXTS, loading, measure, processor, seconds_of, use_threads
+from measure_speed import ROUNDS, TEXTS, loading, measure, processor, seconds_of, turned, use_threads
 
 
 def main(argv: list[str]) -> None:
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
     for name, row in fastest(rows).items():
         use_threads(row["threads"])
         embed = load_embedder(models[name], "cpu")
-        taken = median(seconds_of(embed, sentences[:1000]) for _ in range(ROUNDS))
+        taken = median(seconds_of(embed, turned(sentences[:1000], turn)) for turn in range(ROUNDS))
         print(f"{name}, {row['threads']} thread(s): 1,000 short texts in {taken:.3f} s")
     best, single = fastest(rows), fastest([row for row in rows if row["threads"] == 1])
     ratios = [

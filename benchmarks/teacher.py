@@ -4,7 +4,9 @@ All sides take turns in one process. tokenlearn's is `tokenlearn.featurize.featu
 model: batches of 32 as the sentences come, float32, its files included. sentence-transformers' is its `encode`, which
 sorts by length, with the batch size that is fastest on a part of the sentences, in float32 and in our format. Ours is
 `Teacher.embed` as the pipeline runs it. Our embeddings are compared with tokenlearn's, and our matrix products with the
-rate that one large product reaches on the device. The last line is the ratio of our sentences/s to tokenlearn's.
+rate that one large product reaches on the device. How many of the batches' tokens are padding is counted for all
+sentences that are given, on each device, without embedding them. The last line is the ratio of our sentences/s to
+tokenlearn's.
 """
 
 import argparse
@@ -25,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from lib.job.command import run
 from lib.packed_linear import PackedLinear
 from lib.shards import read_sentences
-from lib.teacher import Teacher, cosines
+from lib.teacher import SENTENCES_AT_ONCE, TOKENS_PER_BATCH, Teacher, cosines
 
 
 def random_bert_large(tokenizer: Path, folder: Path) -> Path:
@@ -95,6 +97,27 @@ def ours(teacher: Teacher, sentences: list[str]) -> tuple[np.ndarray, float]:
     return embeddings, time.perf_counter() - start
 
 
+def padding(teacher: Teacher, lengths: np.ndarray, tokens_per_batch: int) -> tuple[float, float]:
+    """Of the tokens in the teacher's batches, the share of padding and the share in batches that have some.
+
+    Args:
+        teacher: decides where a batch ends.
+        lengths: the sentences' tokens.
+        tokens_per_batch: the largest number of tokens in a batch.
+    """
+    teacher.tokens_per_batch = tokens_per_batch
+    all_tokens, with_padding = 0, 0
+    for start in range(0, len(lengths), SENTENCES_AT_ONCE):
+        longest_first, first = -np.sort(-lengths[start : start + SENTENCES_AT_ONCE]), 0
+        while first < len(longest_first):
+            last = teacher.batch_end(longest_first, first)
+            size = int(longest_first[first]) * (last - first)
+            all_tokens += size
+            with_padding += size if longest_first[last - 1] < longest_first[first] else 0
+            first = last
+    return 1 - int(lengths.sum()) / all_tokens, with_padding / all_tokens
+
+
 def main(argv: list[str]) -> None:
     """Time all sides, alternating."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,6 +172,13 @@ def main(argv: list[str]) -> None:
         f"{tokens:.1f} tokens per sentence: {reached / 1e12:.2f} TFLOP/s in the matrix products of real tokens, "
         f"{100 * reached / possible:.0f} % of the {possible / 1e12:.2f} of one large product"
     )
+    lengths = np.diff(teacher.tokenize(sentences).offsets)
+    for device, tokens_per_batch in TOKENS_PER_BATCH.items():
+        padded, mixed = padding(teacher, lengths, tokens_per_batch)
+        print(
+            f"batches of {len(lengths):,} sentences, {device}: {100 * padded:.1f} % padding, "
+            f"{100 * mixed:.0f} % of the tokens in batches of different lengths"
+        )
     print(f"217,000 sentences take {217e3 / rate / 60:.1f} min, 2,000,000 {2e6 / rate / 60:.1f} min")
     print(f"ratio: {rates['ours'] / rates['tokenlearn']:.2f}")
 

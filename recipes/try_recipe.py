@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +69,9 @@ def prepare(overlays: list[Path]) -> Prepared:
     shards = [results / folder / f"{s}.npy" for folder in family.teachers for s in family.shards(family.sentences)]
     students = {name: results / "models" / family.owner(name, "distilled") / "distilled" for name in family.trained}
     files = [*shards, *(student / "config.json" for student in students.values()), *tasks.values()]
-    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"]
+    # not "all", with which Snakemake would not say either why it fails, such as a lock
+    quiet = ["--quiet", "host", "progress", "reason", "rules"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", *quiet]
     done = subprocess.run([*command, "--configfile", *overlays, "--", *files], check=False)
     if done.returncode:
         raise InputError(f"snakemake: failed; its messages are above, those of its jobs in {results / 'logs'}")
@@ -140,11 +142,15 @@ def main(argv: list[str]) -> None:
         row = try_model(name, run, device)
         append(row, table)
         say(f"{name}: {json.dumps(row)}")
+    rows = polars.read_csv(table, infer_schema_length=None)
+    varied = [field.name for field in fields(TrainingSettings) if rows[field.name].n_unique() > 1]
     categories = [category for category in [*CATEGORIES, "Avg"] if category in row]
+    columns = dict.fromkeys(["model", *varied, "seed", "held_out_loss", "train_seconds", "score_seconds", *categories])
     with polars.Config(
         tbl_cols=-1, tbl_rows=-1, tbl_width_chars=200, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
     ):
-        print(polars.read_csv(table)["model", "seed", "held_out_loss", "train_seconds", "score_seconds", *categories])
+        print(rows.select(list(columns)))
+    say(f"all settings and the scores of each task are in {table}")
 
 
 if __name__ == "__main__":

@@ -237,6 +237,11 @@ def scored_by(job):
     return f"{job.wildcards.get('model', job.wildcards.get('baseline'))}/{job.wildcards.get('stage', 'baseline')}"
 
 
+def makes_files():
+    """Whether this run makes files; ``plan`` and ``verify`` do not, so they change nothing about what is missing."""
+    return not {job.rule.name for job in workflow.dag.jobs} <= {"plan", "verify"}
+
+
 def current_scores():
     """Each model/stage whose scores this run made, or found up to date."""
     dag = workflow.dag

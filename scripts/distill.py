@@ -8,6 +8,7 @@ import torch
 from model2vec import StaticModel
 from model2vec.distill import distill_from_model
 
+from lib.bert_tokenizer import with_fewer_passes
 from lib.job.command import InputError, first_line, run
 from lib.job.device import add_device_arguments, job_device
 from lib.job.progress import say
@@ -69,6 +70,7 @@ def main(argv: list[str]) -> None:
     words = args.vocabulary.read_text(encoding="utf-8").splitlines() if args.vocabulary else None
     device = job_device(args)
     model = distill(args.teacher, args.dimensions, words, device)
+    model.tokenizer = with_fewer_passes(model.tokenizer)
     # it would be the path of the teacher's folder on this machine
     model.config["tokenizer_name"] = ""
     save_static_model(model, args.output)

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -49,28 +48,47 @@ def is_whole(embeddings: Path) -> bool:
 
 
 class HalfDone:
-    """A file of embeddings, ``[rows, dimensions]`` float16, and which rows are done; continues that of a killed job."""
+    """A file of embeddings, ``[rows, dimensions]`` float16, and which rows are done; continues that of a killed job.
+
+    Beside each row that is done is the number of tokens that the next batch could have, which becomes smaller if memory
+    does not suffice. A job that continues takes the smallest: other batches would give other bytes.
+    """
 
     def __init__(self, path: Path, rows: int, dimensions: int) -> None:
         """Open an existing file of the same shape, or create one."""
         self.list = path.with_suffix(".done.npy")
         try:
-            self.done = np.load(self.list, allow_pickle=False)
+            self.budgets = np.load(self.list, allow_pickle=False)
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            fits = self.done.shape == (rows,) and self.done.dtype == bool and mapped.shape == (rows, dimensions)
+            fits = self.budgets.shape == (rows,) and self.budgets.dtype == np.int64
+            fits = fits and mapped.shape == (rows, dimensions)
             fits = fits and mapped.dtype == np.float16 and mapped.flags.c_contiguous
         except (OSError, ValueError, EOFError):
             fits = False
         if not fits:
             self.list.unlink(missing_ok=True)
-            self.done = np.zeros(rows, bool)
+            self.budgets = np.zeros(rows, np.int64)  # 0: not done
             mapped = np.lib.format.open_memmap(path, "w+", np.float16, (rows, dimensions))
         self.start, self.stride = mapped.offset, mapped.strides[0]
         self.file = path.open("r+b", buffering=0)
         self.flushed = time.monotonic()
 
-    def write(self, rows: np.ndarray, embeddings: np.ndarray) -> None:
+    @property
+    def done(self) -> np.ndarray:
+        """Which rows are done, ``[rows]`` bool."""
+        return self.budgets > 0
+
+    def budget(self, default: int) -> int:
+        """The number of tokens in a batch to continue with."""
+        return int(self.budgets[self.done].min(initial=default))
+
+    def write(self, rows: np.ndarray, embeddings: np.ndarray, budget: int) -> None:
         """Write some rows, and flush them every half minute, so that they survive a kill.
+
+        Args:
+            rows: their numbers.
+            embeddings: ``[len(rows), dimensions]``.
+            budget: the number of tokens that the next batch may have.
 
         Raises:
             InputError: a row is not finite in float16.
@@ -82,7 +100,7 @@ class HalfDone:
             raise InputError(f"row {rows[bad[0]]}: expected a finite embedding in float16, found NaN or infinity")
         for row, values in zip(rows.tolist(), halves, strict=True):
             os.pwrite(self.file.fileno(), values, self.start + row * self.stride)
-        self.done[rows] = True
+        self.budgets[rows] = budget
         if time.monotonic() - self.flushed >= SECONDS_BETWEEN_FLUSHES:
             self.flush()
 
@@ -90,7 +108,7 @@ class HalfDone:
         """Flush the rows to disk, then write which rows are done."""
         os.fsync(self.file.fileno())
         with replacing(self.list) as temporary, temporary.open("wb") as file:
-            np.save(file, self.done)
+            np.save(file, self.budgets)
         self.flushed = time.monotonic()
 
     def finish(self) -> None:
@@ -99,12 +117,14 @@ class HalfDone:
         self.list.unlink(missing_ok=True)
 
 
-def write_embeddings(batches: Iterable[tuple[np.ndarray, np.ndarray]], file: HalfDone, label: str) -> int:
-    """Write the batches that a teacher yields; return the number of their rows."""
+def write_embeddings(loaded: Teacher, sentences: list[str], file: HalfDone, label: str) -> int:
+    """Embed and write the sentences that are not done; return their number."""
     left = int((~file.done).sum())
+    loaded.tokens_per_batch = file.budget(loaded.tokens_per_batch)
+    batches = loaded.embed(sentences, file.done)
     try:
         for rows, embeddings in progress(batches, left, label, "sentences", lambda batch: len(batch[0])):
-            file.write(rows, embeddings)
+            file.write(rows, embeddings, loaded.tokens_per_batch)
     finally:
         file.flush()
     return left
@@ -163,7 +183,7 @@ def main(argv: list[str]) -> None:
                 say(f"{label}: {file.done.sum():,} of {len(sentences):,} sentences are embedded already")
             start = time.monotonic()
             try:
-                count = write_embeddings(loaded.embed(sentences, file.done), file, label)
+                count = write_embeddings(loaded, sentences, file, label)
             except InputError as error:
                 raise InputError(f"{args.sentences}: {error}") from error
             file.finish()

@@ -61,13 +61,18 @@ def test_each_model_that_can_be_is_measured_with_one_thread_and_with_all_on_shor
     assert found["processor"]
 
 
-def test_models_have_their_turns_on_the_same_texts():
+def test_models_have_their_turns_on_the_same_texts_new_ones_in_each_round():
     seen = []
-    models = {name: lambda texts, name=name: seen.append((name, len(texts))) for name in "ab"}
+    models = {name: lambda texts, name=name: seen.append((name, texts)) for name in "ab"}
     models["broken"] = lambda texts: [][0]
-    failed = {}
-    found = measure_speed.rates(models, ["text"] * 100, failed, rounds=3)
-    assert seen[-6:] == [("a", 100), ("b", 100)] * 3
+    failed, texts = {}, [f"{number} is a number" for number in range(100)]
+    found = measure_speed.rates(models, texts, failed, rounds=3)
+    assert [name for name, _ in seen[-6:]] == ["a", "b"] * 3
+    rounds = [given for _, given in seen[-6:]]
+    assert rounds[::2] == rounds[1::2] and len({text for given in [texts, *rounds] for text in given}) == 400
+    assert {tuple(sorted(text.split())) for given in rounds for text in given} == {
+        tuple(sorted(text.split())) for text in texts
+    }
     assert set(found) == {"a", "b"}
     assert set(failed) == {"broken"} and failed["broken"]
 

@@ -224,7 +224,7 @@ def test_an_embedding_too_large_for_float16_is_refused_by_its_row(tmp_path):
     embeddings[1, 1] = 1e6
     file = embed.HalfDone(tmp_path / "0.npy", 9, 2)
     with pytest.raises(InputError, match="row 5:"):
-        file.write(np.array([4, 5, 6]), embeddings)
+        file.write(np.array([4, 5, 6]), embeddings, 100)
     assert not file.done.any()
 
 
@@ -410,7 +410,36 @@ def test_embedding_that_is_killed_goes_on_to_the_same_bytes(teacher_folder, shar
 
 def done_of(kept: Path) -> int:
     """How many sentences a killed job's file has."""
-    return sum(int(np.load(path).sum()) for path in kept.glob("*.done.npy"))
+    return sum(np.count_nonzero(np.load(path)) for path in kept.glob("*.done.npy"))
+
+
+def test_embedding_that_is_killed_after_memory_did_not_suffice_goes_on_to_the_same_bytes(
+    teacher_folder, shard, tmp_path, monkeypatch
+):
+    """Killed in each of its batches; embeddings hold the size of their batch, so that other batches are other bytes."""
+    calls, kill_at = 0, None
+
+    def pooled(teacher, ids, special, starts, lengths, longest, even):
+        nonlocal calls
+        calls += 1
+        if calls == kill_at:
+            raise KeyboardInterrupt
+        if len(starts) * longest > 1500:
+            raise torch.OutOfMemoryError("out of memory")
+        return torch.full((len(starts), teacher.hidden_size), float(len(starts)))
+
+    monkeypatch.setattr(Teacher, "check", lambda *given: None)
+    monkeypatch.setattr(Teacher, "pooled", pooled)
+    embed.main(shard("once/00000.npy", teacher_folder))
+    batches, expected = calls, (tmp_path / "once" / "00000.npy").read_bytes()
+    assert len(np.unique(np.load(tmp_path / "once" / "00000.npy"))) > 2
+    for kill in range(2, batches + 1):
+        calls, kill_at = 0, kill
+        with pytest.raises(KeyboardInterrupt):
+            embed.main(shard(f"{kill}/00000.npy", teacher_folder))
+        kill_at = None
+        embed.main(shard(f"{kill}/00000.npy", teacher_folder))
+        assert (tmp_path / f"{kill}" / "00000.npy").read_bytes() == expected
 
 
 def test_embeddings_are_made_again_just_where_something_changed_that_decides_them(

@@ -132,15 +132,18 @@ def test_a_finished_run_is_verified_and_a_flipped_bit_found(finished):
         path.write_bytes(before)
     assert done.returncode == 1
     assert f"{path.relative_to(checkout)}: changed\n" in done.stdout
+    assert not (checkout / "results" / RUN / "unfinished.md").exists()
 
 
-def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch):
+def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch, capsys):
     checkout, config = finished
     monkeypatch.chdir(checkout)
     other = {"models": {"other": config["models"]["small"] | {"training": {"learning_rate": 0.01}}}}
     for name, overlay in [("run", config), ("other", other | {"build": ["small", "other"]})]:
         Path(f"{name}.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     try_recipe.main(["--configfile", "run.yaml", "other.yaml", "--gpu", "0", "--threads", "2"])
+    shown = capsys.readouterr().out
+    assert "learning_rate" in shown and "batch_size" not in shown  # of the settings only those that differ
     rows = polars.read_csv(f"results/{RUN}/trials.csv").rows_by_key("model", named=True, unique=True)
     assert rows["small"]["learning_rate"] == 0.002 and rows["other"]["learning_rate"] == 0.01
     for task in ["Topics", "Pairs"]:
