@@ -87,7 +87,7 @@ def main(argv: list[str]) -> None:
     words = Tokenizer(WordLevel({str(i): i for i in range(args.vocabulary)}))
     model = StaticModel(vectors, words, normalize=True)
     settings = TrainingSettings(
-        "contrastive", TEMPERATURE, 0, size, RATE, epochs=1, patience=1, seed=0, initial="distilled", shrinkage=0
+        "contrastive", TEMPERATURE, size, RATE, epochs=1, patience=1, seed=0, initial="distilled", shrinkage=0
     )
 
     theirs = Theirs(vectors, args.device)

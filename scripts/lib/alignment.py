@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from lib.job.command import InputError
+
 ROWS_AT_ONCE = 16_384
 RIDGE = 1e-3  # of the mean square of a dimension
 
@@ -22,13 +24,19 @@ def align(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
     Returns:
         The map, ``[dimensions, dimensions]``, and the rotation, ``[dimensions, target dimensions]``; float32.
+
+    Raises:
+        InputError: a mean or a target is not finite.
     """
     squares = products = torch.zeros(())
     for means, targets in batches:
         squares = squares + (means.T @ means).double()
         products = products + (means.T @ normalize(targets)).double()
     ridge = RIDGE * squares.diagonal().mean() * torch.eye(len(squares)).to(squares)
-    left, values, right = torch.linalg.svd(torch.linalg.solve(squares + ridge, products), full_matrices=False)
+    regression = torch.linalg.solve(squares + ridge, products)
+    if not regression.isfinite().all():
+        raise InputError("training: expected finite vectors and targets, found NaN or infinity")
+    left, values, right = torch.linalg.svd(regression, full_matrices=False)
     return (left * values @ left.T).float(), (left @ right).float()
 
 

@@ -19,7 +19,7 @@ def targets_of_all(
         InputError: ``dimensions`` are given with several teachers.
     """
     if len(folders) > 1 and dimensions is not None:
-        raise InputError(f"training: expected the loss similarity for {len(folders)} teachers, found another")
+        raise InputError(f"training: expected the loss cosine for {len(folders)} teachers, found another")
     targets = [teacher_targets(folder, sentences, shards, count, dimensions) for folder in folders]
     return targets[0] if len(targets) == 1 else SideBySide(targets)
 

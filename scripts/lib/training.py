@@ -19,7 +19,7 @@ from lib.job.ahead import ahead
 from lib.job.command import InputError
 from lib.job.device import add_device_arguments, job_device
 from lib.job.progress import progress, say
-from lib.losses import contrastive_loss, cosine_loss, similarity_loss
+from lib.losses import contrastive_loss, cosine_loss
 from lib.plan.held_out import held_out
 from lib.shards import Rows
 from lib.static_model import with_vectors
@@ -36,7 +36,6 @@ class TrainingSettings:
 
     loss: str
     temperature: float
-    similarity_weight: float
     batch_size: int
     learning_rate: float
     epochs: int
@@ -75,9 +74,7 @@ class Objective(torch.nn.Module):
         """The loss of a batch, a scalar."""
         if self.contrastive:
             return contrastive_loss(self.head(means), targets, self.settings.temperature)
-        if self.settings.loss == "cosine":
-            return cosine_loss(means @ self.rotation, targets)
-        return similarity_loss(means, targets, self.settings.temperature, self.settings.similarity_weight)
+        return cosine_loss(means @ self.rotation, targets)
 
     def step(self, rate: float) -> None:
         """Update the head from its gradient, as PyTorch's AdamW does."""
@@ -264,9 +261,8 @@ def train(
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that ``set_up`` reads: training settings, GPUs and threads."""
-    parser.add_argument("--loss", choices=["cosine", "similarity", "contrastive"], required=True)
+    parser.add_argument("--loss", choices=["cosine", "contrastive"], required=True)
     parser.add_argument("--temperature", type=float, required=True)
-    parser.add_argument("--similarity-weight", type=float, required=True)
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--learning-rate", type=float, required=True)
     parser.add_argument("--epochs", type=int, required=True)

@@ -248,4 +248,4 @@ def test_several_teachers_are_refused_with_a_loss_that_knows_one(tmp_path, teach
     overlay = tiny_config(tmp_path / "data", teacher_folder)
     overlay["teacher"]["others"] = [OTHER | {"source": f"path:{teacher_folder}", "max_length": 64}]
     overlay["models"]["small"]["training"] = {"loss": "contrastive"}
-    check_refused(overlay, r"^models\.small: .*contrastive.*similarity.*teacher\.others")
+    check_refused(overlay, r"^models\.small: .*contrastive.*cosine.*teacher\.others")

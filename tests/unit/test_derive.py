@@ -19,7 +19,7 @@ def model_folder(teacher_folder, tmp_path_factory):
     return distilled(teacher_folder, tmp_path_factory.mktemp("model") / "distilled")
 
 
-SETTINGS = {"loss": "similarity", "temperature": 0.1, "similarity-weight": 1, "batch-size": 32, "seed": 0}
+SETTINGS = {"loss": "cosine", "temperature": 0.1, "batch-size": 32, "seed": 0}
 SETTINGS |= {"learning-rate": 0.01, "epochs": 3, "patience": 3}
 
 

@@ -24,7 +24,7 @@ import train
 from lib.job.command import InputError
 from lib.job.files import sha256, write_hashes
 
-TRAINING = "--loss similarity --temperature 0.1 --similarity-weight 50 --batch-size 32 --learning-rate 0.01 --seed 1"
+TRAINING = "--loss cosine --temperature 0.1 --batch-size 32 --learning-rate 0.01 --seed 1"
 TRAINING = [*TRAINING.split(), "--epochs", 1, "--patience", 1]
 ROOM = 1500  # bytes that a file may have: less than the scripts' first one needs
 

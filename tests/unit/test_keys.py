@@ -31,7 +31,7 @@ def checked(path, value):
         ("training.temperature", math.nan),
         ("training.temperature", math.inf),
         ("training.temperature", 0),
-        ("training.similarity_weight", math.inf),
+        ("training.shrinkage", math.inf),
         ("training.loss", "mean"),
         ("evaluation.seed", -1),
         ("evaluation", ["a"]),

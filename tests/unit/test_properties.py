@@ -213,7 +213,7 @@ def test_any_texts_pass_through_a_whole_run(teacher_folder, sentences, tmp_path_
     embeddings = np.load(folder / "teacher" / "00000.npy")
     assert len(embeddings) == len(sampled) == 40 and np.isfinite(embeddings).all()
 
-    options = "--loss similarity --temperature 0.1 --similarity-weight 50 --batch-size 8 --learning-rate 0.01 --seed 1"
+    options = "--loss cosine --temperature 0.1 --batch-size 8 --learning-rate 0.01 --seed 1"
     options = [*options.split(), "--epochs", 1, "--patience", 1, "--count", 40, "--sentences", folder / "corpus"]
     student = distilled(teacher_folder, folder / "distilled")
     call(train, "--student", student, "--embeddings", folder / "teacher", *options, "--output", folder / "pretrained")

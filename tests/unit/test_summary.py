@@ -563,7 +563,7 @@ def released(run_folder, model, most_lost=0.1, arguments=(), **changed):
         "owner": None,
         "siblings": [],
         "custom_tasks": list(TYPES),
-        "training": {"loss": "similarity", "learning_rate": 0.02, "seed": 42},
+        "training": {"loss": "cosine", "learning_rate": 0.01, "seed": 42},
         "sample": {"min_words": 5, "max_words": 60, "spans": 0.4, "span_words": 12, "seed": 0},
         "sentences": 400,
         "teachers": [TEACHER],

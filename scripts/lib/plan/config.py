@@ -298,9 +298,7 @@ def check_meaning(config: dict, sources: str) -> None:
     for name, model in config["models"].items():
         loss = (config["training"] | model.get("training", {}))["loss"]
         if others and loss == "contrastive":
-            raise InputError(
-                f"models.{name}: the loss {loss}, expected cosine or similarity, because teacher.others has entries"
-            )
+            raise InputError(f"models.{name}: the loss {loss}, expected cosine, because teacher.others has entries")
     models = {name.casefold() for name in config["models"]}
     both = [name for name in config["baselines"] if name.casefold() in models]
     if both:

@@ -125,14 +125,12 @@ class Corpus(Keys):
 class Training(Keys):
     """Training settings of all models; a model can change any of these under its own `training`."""
 
-    loss: Literal["cosine", "similarity", "contrastive"]
-    """`cosine` (of each sentence with its target), `similarity` (in-batch matching) or `contrastive` (the card's)."""
+    loss: Literal["cosine", "contrastive"]
+    """`cosine` (of each sentence with its target) or `contrastive` (the card's)."""
     temperature: Annotated[float, Field(gt=0, le=1000)]
-    """Divides the cosines before the softmax; not for the loss `cosine`."""
-    similarity_weight: Annotated[float, Field(ge=0, le=1e9)]
-    """Weight of the squared difference of the similarity matrices; for the loss `similarity` only."""
+    """Divides the cosines before the softmax; for the loss `contrastive` only."""
     batch_size: Annotated[int, Field(ge=2, le=2**20)]
-    """Sentences in a step; the losses `similarity` and `contrastive` compare them with each other."""
+    """Sentences in a step; the loss `contrastive` compares them with each other."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     """Learning rate of Adam, decayed linearly to zero."""
     epochs: Annotated[int, Field(ge=0, le=10_000)]
