@@ -92,7 +92,7 @@ class Teacher(OtherTeacher):
     """The transformer to learn from; the student's vectors are first distilled from it."""
 
     others: list[OtherTeacher]
-    """Further teachers: the loss `similarity` takes the mean of all teachers' cosines. Each has the keys above."""
+    """Further teachers, for the loss `cosine`: a target is all embeddings side by side. Each has the keys above."""
 
 
 class Corpus(Keys):
