@@ -24,6 +24,7 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from lib.context import read_context
 from lib.job.command import InputError
 from lib.job.command import run as run_script
 from lib.job.device import add_device_arguments, job_device
@@ -86,7 +87,10 @@ def train_student(name: str, run: Prepared, settings: TrainingSettings, device: 
     embeddings = [run.results / folder for folder in run.family.teachers]
     reduced = settings.target_dimensions(initial.dim)
     targets = targets_of_all(embeddings, run.results / "corpus/sentences", shards, len(sentences), reduced)
-    return train(initial, tokens, offsets, targets, settings, device)
+    context = None
+    if settings.initial == "contextual":
+        context = read_context(embeddings[0], run.results / "corpus/sentences", shards, initial)
+    return train(initial, tokens, offsets, targets, settings, device, context=context)
 
 
 def score_all(model: StaticModel, name: str, run: Prepared) -> dict[str, float]:

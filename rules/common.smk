@@ -192,6 +192,24 @@ def embedding_shards(wildcards, teachers=TEACHERS):
     return expand("<results>/{teacher}/{shard}.{ending}", teacher=teachers, shard=shards, ending=["npy", "json"])
 
 
+def context_shards(wildcards):
+    """The first teacher's embeddings and token sums, if a model's training begins with them."""
+    if family.training(wildcards.model)["initial"] != "contextual":
+        return []
+    shards = family.shards(family.sentences_of(wildcards.model))
+    return expand(
+        "<results>/{teacher}/{shard}.{ending}",
+        teacher=TEACHERS[:1],
+        shard=shards,
+        ending=["npy", "json", "tokens.parquet"],
+    )
+
+
+def context_option(wildcards, input):
+    """The folder of ``context_shards`` as an argument of train.py."""
+    return ["--context", *folders_of_input("context")(wildcards, input)] if input.context else []
+
+
 def teacher_of(wildcards):
     """The settings of one of the teachers besides the first."""
     return family.teachers[f"teacher-{wildcards.number}"]

@@ -92,6 +92,7 @@ rule pretrain:
         student=lambda wildcards: family.files(wildcards.model, "distilled"),
         sentences=sentence_shards,
         embeddings=embedding_shards,
+        context=context_shards,
     output:
         multiext("<results>/models/{model}/pretrained/", *TRAINED_FILES),
     log:
@@ -113,11 +114,12 @@ rule pretrain:
         student=folder_of_input("student"),
         sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--embeddings", *folders_of_input("embeddings")(wildcards, input)],
+        context=context_option,
         sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         training=training_settings,
     shell:
         "python {input.script:q} --student {params.student:q} --sentences {params.sentences:q}"
-        " --count {params.sentence_count} {params.targets:q} {params.training:q}"
+        " --count {params.sentence_count} {params.targets:q} {params.context:q} {params.training:q}"
         " --code {input.script:q} {input.lib:q}"
         " --gpu {resources.gpu} --threads {threads} --output {params.model:q} 2>&1 | tee {log:q}"
 
@@ -130,6 +132,7 @@ use rule pretrain as train_born_again with:
         student=lambda wildcards: family.files(wildcards.model, "distilled"),
         sentences=sentence_shards,
         previous=lambda wildcards: family.files(wildcards.model, trained_stage(int(wildcards.generation) - 1)),
+        context=context_shards,
     output:
         multiext("<results>/models/{model}/born-again-{generation}/", *TRAINED_FILES),
     log:
@@ -141,6 +144,7 @@ use rule pretrain as train_born_again with:
         student=folder_of_input("student"),
         sentences=folder_of_input("sentences"),
         targets=lambda wildcards, input: ["--previous", str(Path(input.previous[0]).parent)],
+        context=context_option,
         sentence_count=lambda wildcards: family.sentences_of(wildcards.model),
         training=training_settings,
 

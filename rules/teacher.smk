@@ -3,6 +3,7 @@
 # needs  <sources>/{slug}/ of the teacher, <results>/corpus/sentences/{shard}.parquet
 # makes  <results>/teacher/checked.json    hashes of the teacher's files, after loading and testing it; notes
 #        <results>/teacher/{shard}.npy     [rows, teacher's dimensions] float16, row i of sentence i
+#        <results>/teacher/{shard}.tokens.parquet  how often each token occurs, and the sum of its last hidden states
 #        <results>/teacher/{shard}.json    hashes of embeddings, sentences and teacher; settings, device and versions
 #        <results>/teacher-{number}/       the same of the second teacher and further ones
 
@@ -37,7 +38,7 @@ rule check_teacher:
 
 
 rule embed:
-    """Embed one shard of sentences with the teacher."""
+    """Embed one shard of sentences with the teacher, and sum up its hidden states by token."""
     input:
         script=script("embed"),
         lib=library("embed"),
@@ -48,6 +49,7 @@ rule embed:
         sentences=ancient("<results>/corpus/sentences/{shard}.parquet"),
     output:
         embeddings=ensure("<results>/teacher/{shard}.npy", non_empty=True),
+        tokens="<results>/teacher/{shard}.tokens.parquet",
         about="<results>/teacher/{shard}.json",
     log:
         "<logs>/embed/{shard}.log",
@@ -102,6 +104,7 @@ use rule embed as embed_by_other_teacher with:
         sentences=ancient("<results>/corpus/sentences/{shard}.parquet"),
     output:
         embeddings=ensure("<results>/teacher-{number}/{shard}.npy", non_empty=True),
+        tokens="<results>/teacher-{number}/{shard}.tokens.parquet",
         about="<results>/teacher-{number}/{shard}.json",
     log:
         "<logs>/embed/{number}-{shard}.log",

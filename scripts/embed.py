@@ -1,4 +1,4 @@
-"""Embed one shard of sentences with the teacher.
+"""Embed one shard of sentences with the teacher, and sum up its hidden states by token.
 
 Finished rows are kept in a folder beside the output, so a killed job continues where it was. The complete file stays
 there too, as a hard link of the output, because Snakemake removes the outputs of a job before it runs: embeddings are
@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import polars
 
-from lib import packed_linear, teacher, transformer
+from lib import packed_linear, teacher, token_sums, transformer
 from lib.job.command import InputError, run
 from lib.job.device import add_device_arguments, device_name, job_device
 from lib.job.files import claim, read_json, remove, replacing, sha256, write_json
@@ -24,6 +25,7 @@ from lib.model_folder import check_unchanged
 from lib.precision import has_fast_bfloat16
 from lib.shards import read_sentences
 from lib.teacher import POOLINGS, Teacher
+from lib.token_sums import TokenSums, tokens_path
 
 SECONDS_BETWEEN_FLUSHES = 30
 
@@ -39,23 +41,26 @@ def key_of(settings: dict) -> str:
 
 
 def is_whole(embeddings: Path) -> bool:
-    """Whether a file of embeddings is finished and unchanged."""
-    about = embeddings.with_suffix(".json")
+    """Whether a file of embeddings and that of its token sums are finished and unchanged."""
     try:
-        return read_json(about, ["sha256"])["sha256"] == sha256(embeddings)
+        about = read_json(embeddings.with_suffix(".json"), ["sha256", "tokens_sha256"])
+        return (about["sha256"], about["tokens_sha256"]) == (sha256(embeddings), sha256(tokens_path(embeddings)))
     except (InputError, FileNotFoundError):
         return False
 
 
 class HalfDone:
-    """A file of embeddings, ``[rows, dimensions]`` float16, and which rows are done; continues that of a killed job.
+    """A file of embeddings, ``[rows, dimensions]`` float16, which rows are done, and the token sums of these.
+
+    Continues that of a killed job.
 
     Beside each row that is done is the number of tokens that the next batch could have, which becomes smaller if memory
     does not suffice. A job that continues takes the smallest: other batches would give other bytes.
     """
 
-    def __init__(self, path: Path, rows: int, dimensions: int) -> None:
-        """Open an existing file of the same shape, or create one."""
+    def __init__(self, path: Path, rows: int, dimensions: int, sums: TokenSums) -> None:
+        """Open an existing file of the same shape and read its token sums, or create one."""
+        self.path, self.sums = path, sums
         self.list = path.with_suffix(".done.npy")
         try:
             self.budgets = np.load(self.list, allow_pickle=False)
@@ -63,7 +68,9 @@ class HalfDone:
             fits = self.budgets.shape == (rows,) and self.budgets.dtype == np.int64
             fits = fits and mapped.shape == (rows, dimensions)
             fits = fits and mapped.dtype == np.float16 and mapped.flags.c_contiguous
-        except (OSError, ValueError, EOFError):
+            if fits and self.done.any():
+                sums.read(self.sums_path())
+        except (OSError, ValueError, EOFError, KeyError, polars.exceptions.PolarsError):
             fits = False
         if not fits:
             self.list.unlink(missing_ok=True)
@@ -77,6 +84,10 @@ class HalfDone:
     def done(self) -> np.ndarray:
         """Which rows are done, ``[rows]`` bool."""
         return self.budgets > 0
+
+    def sums_path(self) -> Path:
+        """The file of the token sums of the rows that are done."""
+        return tokens_path(self.path.with_suffix(f".{int(self.done.sum())}.npy"))
 
     def budget(self, default: int) -> int:
         """The number of tokens in a batch to continue with."""
@@ -105,22 +116,32 @@ class HalfDone:
             self.flush()
 
     def flush(self) -> None:
-        """Flush the rows to disk, then write which rows are done."""
+        """Flush the rows to disk and write their token sums, then which rows are done."""
         os.fsync(self.file.fileno())
+        self.sums.write(self.sums_path())
         with replacing(self.list) as temporary, temporary.open("wb") as file:
             np.save(file, self.budgets)
+        self.remove_sums({self.sums_path()})
         self.flushed = time.monotonic()
 
+    def remove_sums(self, current: set[Path]) -> None:
+        """Remove the token sums of fewer rows."""
+        for path in set(self.path.parent.glob(f"{self.path.stem}.*.tokens.parquet")) - current:
+            remove(path)
+
     def finish(self) -> None:
-        """Close the file, all of whose rows are done."""
+        """Close the file, all of whose rows are done, and write the token sums."""
         self.file.close()
+        self.sums.write(tokens_path(self.path))
         self.list.unlink(missing_ok=True)
+        self.remove_sums(set())
 
 
 def write_embeddings(loaded: Teacher, sentences: list[str], file: HalfDone, label: str) -> int:
     """Embed and write the sentences that are not done; return their number."""
     left = int((~file.done).sum())
     loaded.tokens_per_batch = file.budget(loaded.tokens_per_batch)
+    loaded.sums = file.sums
     batches = loaded.embed(sentences, file.done)
     try:
         for rows, embeddings in progress(batches, left, label, "sentences", lambda batch: len(batch[0])):
@@ -131,8 +152,9 @@ def write_embeddings(loaded: Teacher, sentences: list[str], file: HalfDone, labe
 
 
 def publish(kept: Path, output: Path) -> None:
-    """Link the kept embeddings and their report to the output's names."""
-    for source, target in [(kept, output), (kept.with_suffix(".json"), output.with_suffix(".json"))]:
+    """Link the kept embeddings, their token sums and their report to the output's names."""
+    about = (kept.with_suffix(".json"), output.with_suffix(".json"))
+    for source, target in [(kept, output), (tokens_path(kept), tokens_path(output)), about]:
         with replacing(target) as temporary:
             try:
                 temporary.hardlink_to(source)
@@ -151,7 +173,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--prompt", default="", help="text before each sentence")
     add_device_arguments(parser)
     parser.add_argument(
-        "--output", type=Path, required=True, help="the npy file to write; a JSON report is written beside it"
+        "--output", type=Path, required=True, help="the npy file to write; token sums and a JSON report are beside it"
     )
     args = parser.parse_args(argv)
     os.environ.setdefault("RAYON_NUM_THREADS", str(args.threads))
@@ -165,7 +187,7 @@ def main(argv: list[str]) -> None:
         "device": device,
         "bfloat16": has_fast_bfloat16(device),
         "versions": versions("torch", "transformers", "tokenizers"),
-        "code": [sha256(Path(str(module.__file__))) for module in (packed_linear, teacher, transformer)],
+        "code": [sha256(Path(str(module.__file__))) for module in (packed_linear, teacher, token_sums, transformer)],
     }
     folder = kept_folder(args.output)
     with claim(folder):
@@ -178,7 +200,8 @@ def main(argv: list[str]) -> None:
         else:
             kept.with_suffix(".json").unlink(missing_ok=True)
             loaded = Teacher(args.teacher, args.max_length, args.pooling, device, args.prompt)
-            file = HalfDone(kept, len(sentences), loaded.hidden_size)
+            sums = TokenSums(loaded.tokenizer.backend_tokenizer, loaded.hidden_size, device)
+            file = HalfDone(kept, len(sentences), loaded.hidden_size, sums)
             if file.done.any():
                 say(f"{label}: {file.done.sum():,} of {len(sentences):,} sentences are embedded already")
             start = time.monotonic()
@@ -195,7 +218,8 @@ def main(argv: list[str]) -> None:
                 "dtype": str(loaded.model.dtype).removeprefix("torch."),
                 "versions": decides["versions"],
             }
-            hashes = {"sha256": sha256(kept), "sentences_sha256": decides["sentences"]}
+            hashes = {"sha256": sha256(kept), "tokens_sha256": sha256(tokens_path(kept))}
+            hashes |= {"sentences_sha256": decides["sentences"]}
             shape = {"rows": len(sentences), "dimensions": loaded.hidden_size}
             write_json(kept.with_suffix(".json"), shape | hashes | about)
         publish(kept, args.output)

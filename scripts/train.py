@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lib.checkpoint import checkpoint_of, remove_checkpoint
-from lib.job.command import run
+from lib.context import read_context
+from lib.job.command import InputError, run
 from lib.job.device import device_name
 from lib.job.files import HASHES, scratch, sha256, write_json
 from lib.job.progress import say
@@ -29,11 +30,14 @@ def main(argv: list[str]) -> None:
     targets = parser.add_mutually_exclusive_group(required=True)
     targets.add_argument("--embeddings", type=Path, nargs="+", help="each teacher's folder of embedding shards")
     targets.add_argument("--previous", type=Path, help="the static model whose embeddings are the targets")
+    parser.add_argument("--context", type=Path, help="the first teacher's folder of embedding shards and token sums")
     add_training_arguments(parser)
     parser.add_argument("--code", type=Path, nargs="*", default=[], help="files of code that the vectors follow from")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     args = parser.parse_args(argv)
     settings, device = set_up(args)
+    if (settings.initial == "contextual") != (args.context is not None):
+        raise InputError("--context: expected with --initial contextual, and only then")
 
     model = load_stage(args.student)
     sentences, shards = read_sample(args.sentences, args.count)
@@ -47,10 +51,14 @@ def main(argv: list[str]) -> None:
             reduced = settings.target_dimensions(model.dim)
             wanted = targets_of_all(args.embeddings, args.sentences, shards, args.count, reduced)
             inputs += [shard_path(folder, i, "json") for folder in args.embeddings for i in range(shards)]
+        context = None
+        if args.context:
+            context = read_context(args.context, args.sentences, shards, model)
+            inputs += [shard_path(args.context, i, "json") for i in range(shards)]
         del sentences
         checkpoint = checkpoint_of(args.output, [*args.code, *inputs], args.count, asdict(settings), device)
         say(f"train: {args.count:,} sentences, {len(tokens):,} tokens, targets of {wanted.shape[1]} dimensions")
-        trained, report = train(model, tokens, offsets, wanted, settings, device, checkpoint)
+        trained, report = train(model, tokens, offsets, wanted, settings, device, checkpoint, context)
     save_static_model(trained, args.output)
     report |= {
         "settings": asdict(settings),

@@ -14,6 +14,7 @@ from lib.job.command import InputError, first_line
 from lib.job.progress import say
 from lib.packed_linear import pack_linear_layers
 from lib.precision import has_fast_bfloat16
+from lib.token_sums import TokenSums
 from lib.transformer import load_transformer, positions_of
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
@@ -70,6 +71,7 @@ class Teacher:
         self.device = device
         self.prompt = prompt
         self.tokens_per_batch = TOKENS_PER_BATCH[device]
+        self.sums: TokenSums | None = None  # to be counted while sentences are embedded
         self.check(folder)
 
     def check(self, folder: Path) -> None:
@@ -166,7 +168,8 @@ class Teacher:
                 failure = None
                 try:
                     places = (values[first:last] for values in there[2:])
-                    pooled = self.pooled(*there[:2], *places, int(lengths[first]), lengths[first] == lengths[last - 1])
+                    even = lengths[first] == lengths[last - 1]
+                    pooled, *added = self.pooled(*there[:2], *places, int(lengths[first]), even)
                 except RuntimeError as error:
                     if not (
                         isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in OUT_OF_MEMORY)
@@ -177,11 +180,19 @@ class Teacher:
                     self.halve(last - first, int(lengths[first]), start + order[first], failure)
                     continue
                 if copied is not None:
-                    yield copied[0], copied[1]()
-                copied = start + order[first:last], to_host(pooled)
+                    yield self.finish(*copied)
+                copied = start + order[first:last], to_host(pooled), added
                 first = last
         if copied is not None:
-            yield copied[0], copied[1]()
+            yield self.finish(*copied)
+
+    def finish(
+        self, rows: np.ndarray, copy: Callable[[], np.ndarray], added: list[Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A batch's rows and embeddings; its tokens are added to the sums only now that it counts as done."""
+        if self.sums is not None:
+            self.sums.add(*added)
+        return rows, copy()
 
     def batch_end(self, lengths: np.ndarray, first: int) -> int:
         """The end of the batch that begins at ``first``.
@@ -218,8 +229,10 @@ class Teacher:
         )
 
     @torch.inference_mode()
-    def pooled(self, ids: Tensor, special: Tensor, starts: Tensor, lengths: Tensor, longest: int, even: bool) -> Tensor:
-        """The embeddings of one batch, from the tokens between ``starts`` and ``starts + lengths``.
+    def pooled(
+        self, ids: Tensor, special: Tensor, starts: Tensor, lengths: Tensor, longest: int, even: bool
+    ) -> tuple[Tensor, ...]:
+        """The embeddings of one batch, from the tokens between ``starts`` and ``starts + lengths``, and its tokens.
 
         Args:
             ids: tokens of many sentences, on the device as are all tensors.
@@ -230,19 +243,25 @@ class Teacher:
             even: whether all have this length.
 
         Returns:
-            ``[len(starts), hidden_size]`` float32 on the device; means are taken in float32.
+            ``[len(starts), hidden_size]`` float32 on the device; means are taken in float32. Then what
+            ``TokenSums.add`` takes, without the special tokens.
         """
         columns = torch.arange(longest, device=self.device)
         real = columns < lengths[:, None]
         places = torch.where(real, starts[:, None] + columns, 0)
         padded = torch.where(real, ids[places], self.tokenizer.pad_token_id or 0)
         hidden = self.model(input_ids=padded, attention_mask=None if even else real.long()).last_hidden_state.float()
-        if self.pooling == "cls":
-            return hidden[:, 0]
-        if self.pooling == "last":
-            return hidden[torch.arange(len(lengths), device=self.device), lengths - 1]
-        weights = (real & ~special[places] if self.pooling == "mean" else real).unsqueeze(-1).float()
-        return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+        weights = (real & ~special[places]).unsqueeze(-1).float()
+        ordinary = hidden * weights
+        if self.pooling == "mean":
+            pooled = ordinary.sum(1) / weights.sum(1).clamp(min=1)
+        elif self.pooling == "mean-with-special":
+            every = real.unsqueeze(-1).float()
+            pooled = (hidden * every).sum(1) / every.sum(1).clamp(min=1)
+        else:
+            last = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
+            pooled = hidden[torch.arange(len(lengths), device=self.device), last]
+        return pooled, padded.flatten(), weights.flatten(), ordinary.flatten(0, 1)
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:

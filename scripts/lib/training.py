@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from model2vec import StaticModel
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 from torch.optim.adamw import adamw
 
-from lib.alignment import ROWS_AT_ONCE, align, mapped, shrink
+from lib.alignment import ROWS_AT_ONCE, align, in_context, mapped, shrink
 from lib.checkpoint import Checkpoint
 from lib.job.ahead import ahead
 from lib.job.command import InputError
@@ -50,6 +51,20 @@ class TrainingSettings:
         The contrastive loss compares targets and means dimension by dimension.
         """
         return dimensions if self.loss == "contrastive" else None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the first teacher makes of each token in the sentences, for the setting ``initial: contextual``.
+
+    sums: of its hidden states by token, ``[tokens, teacher dimensions]`` float32.
+    counts: of the tokens, ``[tokens]`` float32.
+    embeddings: of the sentences by this teacher, ``[sentences, teacher dimensions]``.
+    """
+
+    sums: np.ndarray
+    counts: np.ndarray
+    embeddings: np.ndarray | Rows
 
 
 class Objective(torch.nn.Module):
@@ -146,6 +161,31 @@ def validate(table: Table, objective: Objective, data: Data, rows: np.ndarray) -
     return float(np.mean([loss.item() for loss in losses]))
 
 
+def begin_in_context(
+    vectors: Tensor, context: Context, data: Data, training: np.ndarray, validation: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """``alignment.in_context`` by the sentences to train on; also for contexts, which are of all sentences.
+
+    What the held-out sentences added to the sums is taken out, as their own embeddings.
+    """
+    embeddings = Data(data.tokens, data.offsets, context.embeddings, data.device)
+    sums, counts = torch.tensor(context.sums).to(data.device), torch.tensor(context.counts).to(data.device)
+    for batch, own in embeddings.read(parts(validation)):
+        sums[batch.tokens] -= embedding_bag(batch.sentences, own, batch.starts, mode="sum")
+        counts[batch.tokens] -= batch.starts.diff(append=torch.tensor([len(batch.sentences)]).to(batch.starts))
+    kept = counts > 0
+    triples = (
+        (batch, own, wanted)
+        for (batch, wanted), (_, own) in zip(data.read(parts(training)), embeddings.read(parts(training)), strict=True)
+    )
+    return in_context(vectors, sums * kept[:, None], counts * kept, triples)
+
+
+def parts(rows: np.ndarray) -> list[np.ndarray]:
+    """Ascending rows in parts that are read at once."""
+    return np.array_split(np.sort(rows), math.ceil(len(rows) / ROWS_AT_ONCE))
+
+
 def state(table: Table, objective: Objective, best: list[Tensor]) -> dict[str, Tensor]:
     """All tensors that a step changes, by name, and the parameters of the best epoch."""
     tensors = {"steps": table.steps}
@@ -170,6 +210,7 @@ def train(
     settings: TrainingSettings,
     device: str,
     checkpoint: Checkpoint | None = None,
+    context: Context | None = None,
 ) -> tuple[StaticModel, dict]:
     """Train a model's vectors so that their means have the targets' neighbourhoods.
 
@@ -184,6 +225,7 @@ def train(
         settings: the training settings.
         device: ``cpu`` or ``cuda``.
         checkpoint: of this training, if it was interrupted; written after an epoch, at most once a minute.
+        context: for the setting ``initial: contextual``.
 
     Returns:
         The trained model, and a report with the loss curve and the reason for stopping.
@@ -196,9 +238,11 @@ def train(
     training, validation = split(offsets, settings)
     table = (Table if model.token_mapping is None else SharedTable)(model, device)
     objective = Objective(settings, model.dim, device)
-    if settings.initial == "aligned" or settings.loss == "cosine":
-        chunks = np.array_split(np.sort(training), math.ceil(len(training) / ROWS_AT_ONCE))
-        means = ((table.mean(batch), wanted) for batch, wanted in data.read(chunks))
+    if context:
+        vectors = table.parameters[0]
+        table.parameters[0], objective.rotation = begin_in_context(vectors, context, data, training, validation)
+    elif settings.initial == "aligned" or settings.loss == "cosine":
+        means = ((table.mean(batch), wanted) for batch, wanted in data.read(parts(training)))
         linear, objective.rotation = align(means)
         if settings.initial == "aligned":
             table.parameters[0] = mapped(table.parameters[0], linear)
@@ -268,7 +312,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--patience", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--initial", choices=["distilled", "aligned"], default="distilled")
+    parser.add_argument("--initial", choices=["distilled", "aligned", "contextual"], default="distilled")
     parser.add_argument("--shrinkage", type=float, default=0.0)
     add_device_arguments(parser)
 

@@ -16,6 +16,8 @@ import pytest
 import torch
 from helpers import distilled, embed_shard, write_embeddings, write_shard
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel
 
 import check_teacher
@@ -28,6 +30,7 @@ from lib.packed_linear import pack_linear_layers
 from lib.precision import has_fast_bfloat16
 from lib.shards import RowsOnDisk, read_embeddings, read_sentences
 from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher
+from lib.token_sums import TokenSums, read_token_sums
 
 MAX_LENGTH = 32
 
@@ -219,10 +222,49 @@ def test_embed_writes_a_row_of_float16_for_each_sentence(teacher_folder, tmp_pat
     assert written["sha256"] == sha256(output) and written["sentences_sha256"] == sha256(shard)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_token_sums_are_those_of_the_hidden_states(teacher_folder, tmp_path, sentences, monkeypatch, pooling):
+    """Of each token that occurs but the special ones, in float32; the sum over a sentence's tokens is its mean's."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setitem(TOKENS_PER_BATCH, "cpu", 100)
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences[:50])
+    output = tmp_path / "out" / "00000.npy"
+    embed.main(embed_shard(shard, teacher_folder, output, "--max-length", str(MAX_LENGTH), "--pooling", pooling))
+    tokenizer, model = AutoTokenizer.from_pretrained(teacher_folder), AutoModel.from_pretrained(teacher_folder).eval()
+    expected: dict[str, list[np.ndarray]] = {}
+    for sentence in sentences[:50]:
+        ids = tokenizer(sentence, truncation=True, max_length=MAX_LENGTH, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = model(**ids).last_hidden_state[0].numpy()
+        for token, state in list(zip(tokenizer.convert_ids_to_tokens(ids["input_ids"][0]), hidden, strict=True))[1:-1]:
+            expected.setdefault(token, []).append(state)
+    sums, counts, share = read_token_sums(output.parent, 1, tokenizer.get_vocab())
+    found = {token: row for token, row in tokenizer.get_vocab().items() if counts[row]}
+    assert found.keys() == expected.keys() and share == 1
+    for token, row in found.items():
+        assert counts[row] == len(expected[token])
+        np.testing.assert_allclose(sums[row], np.sum(expected[token], axis=0), atol=1e-3)
+
+
+def test_damaged_token_sums_are_named_and_made_again(teacher_folder, tmp_path, sentences, capsys):
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences[:50])
+    command = embed_shard(shard, teacher_folder, tmp_path / "out" / "00000.npy", "--max-length", str(MAX_LENGTH))
+    embed.main(command)
+    path = tmp_path / "out" / "00000.tokens.parquet"
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"00000\.tokens\.parquet.*00000\.json"):
+        read_token_sums(tmp_path / "out", 1, {"a": 0})
+    embed.main(command)
+    assert "reused" not in capsys.readouterr().err and path.read_bytes() == whole
+
+
 def test_an_embedding_too_large_for_float16_is_refused_by_its_row(tmp_path):
     embeddings = np.ones((3, 2), dtype=np.float32)
     embeddings[1, 1] = 1e6
-    file = embed.HalfDone(tmp_path / "0.npy", 9, 2)
+    file = embed.HalfDone(tmp_path / "0.npy", 9, 2, TokenSums(Tokenizer(WordLevel({})), 2, "cpu"))
     with pytest.raises(InputError, match="row 5:"):
         file.write(np.array([4, 5, 6]), embeddings, 100)
     assert not file.done.any()
@@ -404,8 +446,14 @@ def test_embedding_that_is_killed_goes_on_to_the_same_bytes(teacher_folder, shar
     capsys.readouterr()
     embed.main(interrupted)
     assert f"{done} of 600 sentences" in capsys.readouterr().err
-    assert (tmp_path / "killed" / "00000.npy").read_bytes() == (tmp_path / "once" / "00000.npy").read_bytes()
-    assert sorted(path.suffix for path in kept.iterdir() if not path.name.startswith(".")) == [".json", ".npy"]
+    assert written(tmp_path / "killed") == written(tmp_path / "once")
+    left = sorted(path.suffix for path in kept.iterdir() if not path.name.startswith("."))
+    assert left == [".json", ".npy", ".parquet"]
+
+
+def written(folder: Path) -> list[bytes]:
+    """The embeddings and token sums of a job."""
+    return [(folder / name).read_bytes() for name in ("00000.npy", "00000.tokens.parquet")]
 
 
 def done_of(kept: Path) -> int:
@@ -426,12 +474,13 @@ def test_embedding_that_is_killed_after_memory_did_not_suffice_goes_on_to_the_sa
             raise KeyboardInterrupt
         if len(starts) * longest > 1500:
             raise torch.OutOfMemoryError("out of memory")
-        return torch.full((len(starts), teacher.hidden_size), float(len(starts)))
+        states = torch.full((len(starts), teacher.hidden_size), float(len(starts)))
+        return states, ids[starts], torch.ones(len(starts)), states
 
     monkeypatch.setattr(Teacher, "check", lambda *given: None)
     monkeypatch.setattr(Teacher, "pooled", pooled)
     embed.main(shard("once/00000.npy", teacher_folder))
-    batches, expected = calls, (tmp_path / "once" / "00000.npy").read_bytes()
+    batches, expected = calls, written(tmp_path / "once")
     assert len(np.unique(np.load(tmp_path / "once" / "00000.npy"))) > 2
     for kill in range(2, batches + 1):
         calls, kill_at = 0, kill
@@ -439,7 +488,7 @@ def test_embedding_that_is_killed_after_memory_did_not_suffice_goes_on_to_the_sa
             embed.main(shard(f"{kill}/00000.npy", teacher_folder))
         kill_at = None
         embed.main(shard(f"{kill}/00000.npy", teacher_folder))
-        assert (tmp_path / f"{kill}" / "00000.npy").read_bytes() == expected
+        assert written(tmp_path / f"{kill}") == expected
 
 
 def test_embeddings_are_made_again_just_where_something_changed_that_decides_them(

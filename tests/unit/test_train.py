@@ -21,7 +21,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 import train
 from lib import targets, training
-from lib.alignment import RIDGE, align, mapped
+from lib.alignment import EXPECTED, RIDGE, align, in_context, mapped
 from lib.checkpoint import Checkpoint
 from lib.job.ahead import ahead
 from lib.job.command import InputError
@@ -276,6 +276,7 @@ def interrupt(monkeypatch, epoch):
     ("shared", "changes"),
     [
         (False, {"initial": "aligned", "shrinkage": 2}),
+        (False, {"initial": "contextual", "shrinkage": 2}),
         (False, {"loss": "contrastive"}),
         (True, {}),
         (False, {"learning_rate": 0.9, "patience": 1}),
@@ -285,14 +286,15 @@ def test_an_interrupted_training_gives_the_same_bytes(data, tmp_path, monkeypatc
     model, tokens, offsets, targets = data
     targets = targets[:, :8] if changes.get("loss") == "contrastive" else targets
     arguments = [shared_model() if shared else model, tokens, offsets, targets, replace(SETTINGS, **changes), "cpu"]
-    expected, whole = training.train(*arguments)
+    given = context(data)[0] if changes.get("initial") == "contextual" else None
+    expected, whole = training.train(*arguments, None, given)
     checkpoint = Checkpoint(tmp_path / "checkpoint", "key")
     for epoch in [3, 1]:  # after two epochs, then after one more of those that are left
         with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
             interrupt(patch, epoch)
-            training.train(*arguments, checkpoint)
+            training.train(*arguments, checkpoint, given)
     epochs = len(checkpoint.read()[1])
-    trained, report = training.train(*arguments, checkpoint)
+    trained, report = training.train(*arguments, checkpoint, given)
     assert trained.embedding.tobytes() == expected.embedding.tobytes()
     assert trained.weights is None or trained.weights.tobytes() == expected.weights.tobytes()
     assert report == whole
@@ -360,6 +362,84 @@ def test_only_training_sentences_align(data):
     settings = replace(SETTINGS, initial="aligned", epochs=0)
     first, second = (training.train(model, tokens, offsets, each, settings, "cpu")[0] for each in (targets, other))
     assert first.embedding.tobytes() == second.embedding.tobytes() != model.embedding.tobytes()
+
+
+def context(data):
+    """A teacher whose hidden states are the same in each sentence, and these."""
+    _, tokens, offsets, _ = data
+    truth = np.random.default_rng(5).normal(size=(50, 12)).astype(np.float32)
+    counts = np.bincount(tokens, minlength=50).astype(np.float32)
+    embeddings = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
+    return training.Context(truth * counts[:, None], counts, embeddings), truth
+
+
+def in_context_of(data, given, **changes):
+    settings = replace(SETTINGS, initial="contextual", **changes)
+    return training.train(*data, settings, "cpu", None, given)
+
+
+def test_vectors_in_context_are_a_regression_on_distilled_vectors_and_mean_states(data):
+    """Step by step in NumPy, with a loop over sentences."""
+    model, tokens, offsets, targets = data
+    (given, _), vectors = context(data), model.embedding.astype(float)
+    wanted = targets.astype(float)
+    centre = given.sums.sum(0) / given.counts.sum()
+    sums = given.sums - given.counts[:, None] * centre
+    share = (given.counts / (given.counts + EXPECTED))[:, None]
+
+    def ridge(left, right, output):
+        strength = RIDGE * (left * right).sum(0).mean()
+        return np.linalg.solve(left.T @ right + strength * np.eye(left.shape[1]), left.T @ output)
+
+    expected = vectors @ ridge(vectors * share, vectors, sums / given.counts[:, None])
+    rows = []
+    for start, end, own in zip(offsets[:-1], offsets[1:], given.embeddings, strict=True):
+        of_others = [
+            (sums[t] + EXPECTED * expected[t] - (own - centre)) / (given.counts[t] - 1 + EXPECTED)
+            for t in tokens[start:end]
+        ]
+        rows.append(np.concatenate([vectors[tokens[start:end]].mean(0), np.mean(of_others, axis=0)]))
+    features = np.array(rows)
+    regression = ridge(features, features, wanted / np.linalg.norm(wanted, axis=1, keepdims=True))
+    states = (sums + EXPECTED * expected) / (given.counts + EXPECTED)[:, None]
+    predicted = np.concatenate([vectors, states], axis=1) @ regression
+    values, directions = np.linalg.eigh((features @ regression).T @ (features @ regression))
+    largest = directions[:, np.argsort(-values)[:8]]
+    batch = training.lay_out(tokens, offsets, np.arange(200))
+    tensors = [torch.from_numpy(each.astype(np.float32)) for each in (model.embedding, given.sums, given.counts)]
+    sides = [torch.from_numpy(each.astype(np.float32)) for each in (given.embeddings, targets)]
+    found, rotation = in_context(*tensors, [(batch, *sides)])
+    scale = np.linalg.norm(vectors, axis=1).mean() / np.linalg.norm(predicted @ largest, axis=1).mean()
+    np.testing.assert_allclose(found @ rotation, scale * predicted @ largest @ largest.T, atol=1e-3)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(8), atol=1e-5)
+
+
+def test_vectors_in_context_begin_with_a_lower_loss_than_aligned_ones(data):
+    truth = np.stack([context(data)[1][data[1][a:b]].mean(0) for a, b in itertools.pairwise(data[2])])
+    data = (*data[:3], truth.astype(np.float16))
+    _, report = in_context_of(data, context(data)[0])
+    _, aligned = training.train(*data, replace(SETTINGS, initial="aligned"), "cpu")
+    assert report["curve"][0]["validation_loss"] < 0.9 * aligned["curve"][0]["validation_loss"]
+
+
+def test_held_out_sentences_are_taken_out_of_their_context(data):
+    """Where each state is the sentence's own embedding, as if they had never been counted."""
+    model, tokens, offsets, targets = data
+    rows, held_out = training.split(offsets, SETTINGS)
+    vectors, read = torch.from_numpy(model.embedding), training.Data(tokens, offsets, targets, "cpu")
+
+    def summed(rows):
+        sums, counts = np.zeros((50, 12), np.float32), np.zeros(50, np.float32)
+        for row in rows:
+            np.add.at(sums, tokens[offsets[row] : offsets[row + 1]], targets[row].astype(np.float32))
+            np.add.at(counts, tokens[offsets[row] : offsets[row + 1]], 1)
+        return training.Context(sums, counts, targets)
+
+    found, rotation = training.begin_in_context(vectors, summed(range(200)), read, rows, held_out)
+    others = [torch.from_numpy(each) for each in (summed(rows).sums, summed(rows).counts)]
+    own = torch.from_numpy(targets[np.sort(rows)].astype(np.float32))
+    expected, wanted = in_context(vectors, *others, [(lay_out(tokens, offsets, np.sort(rows)), own, own)])
+    np.testing.assert_allclose(found @ rotation, expected @ wanted, atol=1e-3)
 
 
 def test_rare_tokens_keep_a_share_of_what_they_learned(data):

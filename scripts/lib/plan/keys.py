@@ -139,8 +139,9 @@ class Training(Keys):
     """Training stops after so many epochs without a better held-out loss."""
     seed: Seed
     """Seed of the order of the sentences and of the choice of those held out."""
-    initial: Literal["distilled", "aligned"]
-    """What training begins with: the distilled vectors, or these after the linear map that fits the targets best."""
+    initial: Literal["distilled", "aligned", "contextual"]
+    """What training begins with: the distilled vectors, these after the linear map that fits the targets best, or the
+    same map of them and of each token's mean hidden state in the sentences (of the first teacher)."""
     shrinkage: Annotated[float, Field(ge=0, le=1e9)]
     """A token that occurs so many times keeps half of what it learned, a rarer one less; 0 changes nothing."""
 
