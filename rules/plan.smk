@@ -57,19 +57,22 @@ def planned_jobs():
     """Part, minutes, and MB of memory and disk of each job that takes long; None where they depend on an unknown size.
 
     Minutes and memory come from the functions of ``resources.smk``. Each job takes 0.1 minutes besides, each scored task
-    0.01, and a transformer in bfloat16 0.4 of the time in float32. A stage has about 30,000 vectors of four bytes a
-    number.
+    0.01, and a transformer in bfloat16 0.4 of the time in float32. A stage and a shard's token sums have about 30,000
+    vectors of four bytes a number.
     """
     from lib.precision import has_fast_bfloat16  # imports torch, which no other target needs
 
     faster = 0.4 if has_fast_bfloat16("cpu") else 1.0
-    shard_sizes = {}
+    shard_sizes, sums_sizes = {}, {}
     for name, settings in family.teachers.items():
         folder = on_disk(source_path(settings["source"]))
         dimensions = check_folder(folder) if os.path.exists(folder) else None
         shard_sizes[folder] = None if dimensions is None else family.shard_size * dimensions * 2 / 1e6
-        shards = [f"results/{config['run']}/{name}/{shard}.npy" for shard in SHARDS]
-        EXPECTED.update({path: shard_sizes[folder] for path in shards if not os.path.exists(path)})
+        sums_sizes[folder] = None if dimensions is None else 0.12 * dimensions
+        for shard in SHARDS:
+            path = f"results/{config['run']}/{name}/{shard}"
+            files = {f"{path}.npy": shard_sizes[folder], f"{path}.tokens.parquet": sums_sizes[folder]}
+            EXPECTED.update({file: size for file, size in files.items() if not os.path.exists(file)})
     embeddings = [f"results/{config['run']}/{TEACHERS[0]}/{shard}.npy" for shard in SHARDS]
     of_run = SimpleNamespace(
         teacher=on_disk(source_path(config["teacher"]["source"])),
@@ -77,6 +80,8 @@ def planned_jobs():
         baselines=[on_disk(source_path(source)) for source in BASELINES.values()],
         embeddings=embeddings,
     )
+    sums = [path.replace(".npy", ".tokens.parquet") for path in embeddings]
+    in_context = SimpleNamespace(**vars(of_run), context=sums)
     for_sample = SimpleNamespace(tasks=[on_disk(task_path(task)) for task in family.decontaminate])
 
     def job(part, minutes, needed, disk, factor=1.0, model=None, input=of_run, besides=BESIDES):
@@ -95,7 +100,8 @@ def planned_jobs():
         folder = on_disk(source_path(settings["source"]))
         for _ in SHARDS:
             own = SimpleNamespace(teacher=folder)
-            yield job("embed", embedding_minutes, embedding_memory, shard_sizes[folder], faster, input=own)
+            disk = None if shard_sizes[folder] is None else shard_sizes[folder] + sums_sizes[folder]
+            yield job("embed", embedding_minutes, embedding_memory, disk, faster, input=own)
     for model, stage in family.stages():
         float32 = 0.12 * family.dimensions(model)
         if stage == "distilled":
@@ -107,7 +113,10 @@ def planned_jobs():
         elif stage == "derived":
             yield job("derive", derivation_minutes, training_memory, float32, model=model)
         else:
-            yield job("pretrain, train_born_again", training_minutes, training_memory, float32, model=model)
+            given = in_context if family.training(model)["initial"] == "contextual" else of_run
+            yield job(
+                "pretrain, train_born_again", training_minutes, training_memory, float32, model=model, input=given
+            )
         yield job("evaluate_model", scoring_minutes, scoring_memory, 0, model=model, besides=scored)
     for baseline in of_run.baselines:
         factor = 1.0 if is_static_model(baseline) else faster

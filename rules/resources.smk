@@ -65,7 +65,7 @@ def distillation_minutes(wildcards, input):
 
 def training_memory(wildcards, input):
     """Texts and tokens, by their number, and the sums by token; targets are read batch by batch."""
-    sums = [megabytes(path) for path in input.get("context", []) if path.endswith(".tokens.parquet")]
+    sums = [megabytes(path) for path in getattr(input, "context", []) if path.endswith(".tokens.parquet")]
     return 2000 + family.sentences_of(wildcards.model) / 1000 + 8 * max(sums, default=0)
 
 

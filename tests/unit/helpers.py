@@ -10,9 +10,10 @@ from tokenizers import SentencePieceUnigramTokenizer
 from transformers import PreTrainedTokenizerFast
 
 import distill
-from lib.job.files import sha256, write_json
+from lib.job.files import read_json, sha256, write_json
 from lib.model_folder import teacher_hashes
 from lib.task_data import write_splits
+from lib.token_sums import tokens_path
 
 
 def write_shard(path: Path, sentences: list[str]) -> Path:
@@ -39,6 +40,14 @@ def write_embeddings(sentences: Path, embeddings: np.ndarray) -> Path:
     shape = {"rows": len(embeddings), "dimensions": embeddings.shape[1]}
     write_json(path.with_suffix(".json"), hashes | shape | teacher)
     return path
+
+
+def write_token_sums(embeddings: Path, tokens: list[str], counts: np.ndarray, sums: np.ndarray) -> None:
+    """Write token sums beside a shard of embeddings, and their hash into its report, as ``embed.py`` does."""
+    columns = {"token": tokens, "count": counts, "sum": polars.Series(sums, dtype=polars.Array(polars.Float32, 32))}
+    polars.DataFrame(columns).write_parquet(tokens_path(embeddings))
+    about = read_json(embeddings.with_suffix(".json"), [])
+    write_json(embeddings.with_suffix(".json"), about | {"tokens_sha256": sha256(tokens_path(embeddings))})
 
 
 def write_task(path: Path, subset: str = "default", **splits: dict[str, list]) -> Path:

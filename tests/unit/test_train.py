@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import distilled, write_embeddings, write_shard
+from helpers import distilled, write_embeddings, write_shard, write_token_sums
 from model2vec import StaticModel
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
@@ -470,7 +470,10 @@ def folders(teacher_folder, sentences, tmp_path_factory):
         own = sentences[150 * i : 150 * (i + 1)]
         tokens, offsets = tokenize(load_static_model(folder / "distilled"), own)
         shard = write_shard(folder / "shards" / f"0000{i}.parquet", own)
-        write_embeddings(shard, np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)]))
+        means = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
+        ids, counts = np.unique(tokens, return_counts=True)
+        names = [load_static_model(folder / "distilled").tokens[i] for i in ids]
+        write_token_sums(write_embeddings(shard, means), names, counts, truth[ids] * counts[:, None])
     return folder
 
 
@@ -637,6 +640,34 @@ def test_a_model_whose_files_are_not_as_they_were_made_is_refused(folders, tmp_p
     with pytest.raises(InputError, match=re.escape(str(damaged.parent))):
         run_main(copied, tmp_path / "next", "--previous", copied / "previous")
     assert not (tmp_path / "next").exists()
+
+
+def test_main_begins_with_the_context_of_all_shards(folders, tmp_path):
+    """For the teacher's targets and the generation before; each state is the same everywhere, so much is known."""
+    context = ["--context", folders / "shards"]
+    aligned = run_main(folders, tmp_path / "aligned", initial="aligned")
+    report = run_main(folders, tmp_path / "model", *teacher_shards(folders), *context, initial="contextual")
+    assert report["curve"][0]["validation_loss"] < 0.5 * aligned["curve"][0]["validation_loss"]
+    again = run_main(folders, tmp_path / "again", *teacher_shards(folders), *context, initial="contextual")
+    assert again["model_sha256"] == report["model_sha256"]
+    previous = ["--previous", tmp_path / "model"]
+    generation = run_main(folders, tmp_path / "next", *previous, *context, initial="contextual")
+    assert generation["curve"][0]["validation_loss"] < 0.5 * aligned["curve"][0]["validation_loss"]
+
+
+def test_a_context_without_the_setting_or_the_other_way_round_is_refused(folders, tmp_path):
+    for more, initial in [(["--context", folders / "shards"], "aligned"), ([], "contextual")]:
+        with pytest.raises(InputError, match="--context"):
+            run_main(folders, tmp_path / "model", *teacher_shards(folders), *more, initial=initial)
+
+
+def test_a_student_with_other_tokens_than_the_teacher_is_refused(folders, tmp_path):
+    shards = copied_shards(folders, tmp_path, np.ones((150, 32)))
+    for number in range(2):
+        write_token_sums(shards / f"0000{number}.npy", ["▁the", "▁of"], np.array([3, 2]), np.ones((2, 32)))
+    with pytest.raises(InputError, match=r"training\.initial: contextual.* 0 %"):
+        run_main(folders, tmp_path / "model", "--embeddings", shards, "--context", shards, initial="contextual")
+    assert not (tmp_path / "model").exists()
 
 
 def test_shards_of_two_teachers_are_not_mixed(folders, tmp_path):
