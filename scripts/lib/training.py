@@ -173,12 +173,12 @@ def begin_in_context(
     for batch, own in embeddings.read(parts(validation)):
         sums[batch.tokens] -= embedding_bag(batch.sentences, own, batch.starts, mode="sum")
         counts[batch.tokens] -= batch.starts.diff(append=torch.tensor([len(batch.sentences)]).to(batch.starts))
-    kept = counts > 0
+    known = counts > 0
     triples = (
         (batch, own, wanted)
         for (batch, wanted), (_, own) in zip(data.read(parts(training)), embeddings.read(parts(training)), strict=True)
     )
-    return in_context(vectors, sums * kept[:, None], counts * kept, triples)
+    return in_context(vectors, sums * known[:, None], counts * known, triples)
 
 
 def parts(rows: np.ndarray) -> list[np.ndarray]:

@@ -244,6 +244,13 @@ def check_refused(overlay, words):
         check_config(config, [base, overlay], "sources")
 
 
+def test_a_training_in_context_is_refused_where_embeddings_are_no_means(tmp_path, teacher_folder):
+    overlay = tiny_config(tmp_path / "data", teacher_folder)
+    overlay["teacher"]["pooling"] = "cls"
+    overlay["training"] = overlay.get("training", {}) | {"initial": "contextual"}
+    check_refused(overlay, r"^models\.small: .*contextual.*cls.*aligned")
+
+
 def test_several_teachers_are_refused_with_a_loss_that_knows_one(tmp_path, teacher_folder):
     overlay = tiny_config(tmp_path / "data", teacher_folder)
     overlay["teacher"]["others"] = [OTHER | {"source": f"path:{teacher_folder}", "max_length": 64}]

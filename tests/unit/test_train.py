@@ -423,9 +423,11 @@ def test_vectors_in_context_begin_with_a_lower_loss_than_aligned_ones(data):
 
 
 def test_held_out_sentences_are_taken_out_of_their_context(data):
-    """Where each state is the sentence's own embedding, as if they had never been counted."""
+    """As if never counted, where each state is the sentence's own embedding; and so is a token of them alone."""
     model, tokens, offsets, targets = data
     rows, held_out = training.split(offsets, SETTINGS)
+    tokens = np.where(tokens == 7, 8, tokens)
+    tokens[offsets[held_out[0]]] = 7
     vectors, read = torch.from_numpy(model.embedding), training.Data(tokens, offsets, targets, "cpu")
 
     def summed(rows):
@@ -435,7 +437,9 @@ def test_held_out_sentences_are_taken_out_of_their_context(data):
             np.add.at(counts, tokens[offsets[row] : offsets[row + 1]], 1)
         return training.Context(sums, counts, targets)
 
-    found, rotation = training.begin_in_context(vectors, summed(range(200)), read, rows, held_out)
+    every = summed(range(200))
+    every.sums[7] += 9
+    found, rotation = training.begin_in_context(vectors, every, read, rows, held_out)
     others = [torch.from_numpy(each) for each in (summed(rows).sums, summed(rows).counts)]
     own = torch.from_numpy(targets[np.sort(rows)].astype(np.float32))
     expected, wanted = in_context(vectors, *others, [(lay_out(tokens, offsets, np.sort(rows)), own, own)])

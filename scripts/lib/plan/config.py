@@ -279,9 +279,15 @@ def check_meaning(config: dict, sources: str) -> None:
         if "from" in model:
             check_derived(config["models"], name)
             continue
-        batch_size = (config["training"] | model.get("training", {}))["batch_size"]
-        if (config["training"] | model.get("training", {}))["epochs"] < 1:
+        settings = config["training"] | model.get("training", {})
+        batch_size, pooling = settings["batch_size"], config["teacher"]["pooling"]
+        if settings["epochs"] < 1:
             raise InputError(f"models.{name}: 0 epochs, expected at least 1")
+        if settings["initial"] == "contextual" and not pooling.startswith("mean"):
+            raise InputError(
+                f"models.{name}: training.initial is contextual with teacher.pooling {pooling}, expected aligned, "
+                "because this embedding is no mean of tokens' hidden states"
+            )
         training = model["sentences"] - held_out(model["sentences"])
         if batch_size > training:
             raise InputError(
