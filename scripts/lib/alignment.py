@@ -71,7 +71,7 @@ def in_context(
     Args:
         vectors: distilled ones, ``[tokens, dimensions]`` float32.
         sums: of each token's hidden states, ``[tokens, teacher dimensions]`` float32.
-        counts: of its occurrences, ``[tokens]`` float32.
+        counts: of its occurrences, ``[tokens]`` float32; 0 also of a student's token that the teacher does not have.
         batches: sentences, the teacher's embeddings of them, ``[sentences, teacher dimensions]``, and the targets,
             ``[sentences, target dimensions]``; float32.
 
@@ -90,7 +90,8 @@ def in_context(
     expected = vectors @ ridge_regression(weighted.T @ vectors, weighted.T @ means).float()
     others = (counts - 1).clamp(min=0) + EXPECTED
     of_others = (sums + EXPECTED * expected) / others[:, None]
-    features = torch.cat([vectors, of_others, 1 / others[:, None]], dim=1)
+    own_share = (counts > 0) / others
+    features = torch.cat([vectors, of_others, own_share[:, None]], dim=1)
     squares = products = torch.zeros(())
     for batch, embeddings, targets in batches:
         mean = embedding_bag(batch.places, features[batch.tokens], batch.offsets, mode="mean", include_last_offset=True)
