@@ -44,7 +44,7 @@ def sampling_minutes(wildcards, input):
 
 def embedding_memory(wildcards, input):
     """Weights, as read and as used, the sums by token, and the tokens and embeddings of a shard."""
-    return 1500 + 5 * weights(input.teacher) + family.shard_size / 1000
+    return 1500 + 4 * weights(input.teacher) + family.shard_size / 1000
 
 
 def embedding_minutes(wildcards, input):
@@ -66,7 +66,7 @@ def distillation_minutes(wildcards, input):
 def training_memory(wildcards, input):
     """Texts and tokens, by their number, and the sums by token; targets are read batch by batch."""
     sums = [megabytes(path) for path in getattr(input, "context", []) if path.endswith(".tokens.parquet")]
-    return 2000 + family.sentences_of(wildcards.model) / 1000 + 8 * max(sums, default=0)
+    return 2000 + family.sentences_of(wildcards.model) / 1000 + 16 * max(sums, default=0)
 
 
 def training_minutes(wildcards, input):

@@ -138,7 +138,9 @@ def test_a_finished_run_is_verified_and_a_flipped_bit_found(finished):
 def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch, capsys):
     checkout, config = finished
     monkeypatch.chdir(checkout)
-    other = {"models": {"other": config["models"]["small"] | {"training": {"learning_rate": 0.01}}}}
+    other = {
+        "models": {"other": config["models"]["small"] | {"training": {"learning_rate": 0.01, "initial": "aligned"}}}
+    }
     for name, overlay in [("run", config), ("other", other | {"build": ["small", "other"]})]:
         Path(f"{name}.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     try_recipe.main(["--configfile", "run.yaml", "other.yaml", "--gpu", "0", "--threads", "2"])
@@ -151,7 +153,10 @@ def test_trials_have_the_scores_of_the_run_and_a_row_each(finished, monkeypatch,
             Path(f"results/{RUN}/mteb/results/small/pretrained/{task}.json").read_text(encoding="utf-8")
         )
         assert rows["small"][task] == pytest.approx(100 * result["scores"]["test"][0]["main_score"], abs=1e-3)
-    assert rows["small"]["best_epoch"] == 2 and rows["other"]["held_out_loss"] != rows["small"]["held_out_loss"]
+    report = json.loads(Path(f"results/{RUN}/models/small/pretrained/training.json").read_text(encoding="utf-8"))
+    losses = [point["validation_loss"] for point in report["curve"]]
+    assert rows["small"]["held_out_loss"] == pytest.approx(min(losses), abs=1e-5)
+    assert losses[rows["small"]["best_epoch"]] == min(losses) and rows["other"]["held_out_loss"] > min(losses)
     try_recipe.main(["--configfile", "run.yaml", "--gpu", "0", "--threads", "2"])
     assert polars.read_csv(f"results/{RUN}/trials.csv")["model"].to_list() == ["small", "other", "small"]
 
