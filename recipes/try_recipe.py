@@ -67,7 +67,9 @@ def prepare(overlays: list[Path]) -> Prepared:
     family, results = Family(config), Path("results", config["run"])
     folders = {task: results if task in family.custom_tasks else SOURCES for task in family.tasks}
     tasks = {task: folder / "tasks" / f"{task}.arrow" for task, folder in folders.items()}
-    shards = [results / folder / f"{s}.npy" for folder in family.teachers for s in family.shards(family.sentences)]
+    numbers = family.shards(family.sentences)
+    endings = ["npy", "json", "tokens.parquet"]
+    shards = [results / folder / f"{n}.{ending}" for folder in family.teachers for n in numbers for ending in endings]
     students = {name: results / "models" / family.owner(name, "distilled") / "distilled" for name in family.trained}
     files = [*shards, *(student / "config.json" for student in students.values()), *tasks.values()]
     # not "all", with which Snakemake would not say either why it fails, such as a lock

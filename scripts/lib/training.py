@@ -164,9 +164,10 @@ def validate(table: Table, objective: Objective, data: Data, rows: np.ndarray) -
 def begin_in_context(
     vectors: Tensor, context: Context, data: Data, training: np.ndarray, validation: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """``alignment.in_context`` by the sentences to train on; also for contexts, which are of all sentences.
+    """``alignment.in_context`` by the sentences to train on.
 
-    What the held-out sentences added to the sums is taken out, as their own embeddings.
+    The context is of all sentences. What the held-out ones added to the sums is taken out, with a sentence's embedding
+    in place of each of its tokens' states, which are not known any more.
     """
     embeddings = Data(data.tokens, data.offsets, context.embeddings, data.device)
     sums, counts = torch.tensor(context.sums).to(data.device), torch.tensor(context.counts).to(data.device)

@@ -662,6 +662,20 @@ def test_main_begins_with_the_context_of_all_shards(folders, tmp_path):
     assert generation["curve"][0]["validation_loss"] < 0.5 * aligned["curve"][0]["validation_loss"]
 
 
+def test_a_context_serves_several_teachers(folders, tmp_path):
+    """It is the first one's, and the targets are of both."""
+    given = ["--embeddings", folders / "shards", other_teacher(folders, tmp_path)]
+    aligned = run_main(folders, tmp_path / "aligned", *given, initial="aligned")["curve"]
+    curve = run_main(folders, tmp_path / "in", *given, "--context", folders / "shards", initial="contextual")["curve"]
+    assert curve[0]["validation_loss"] < aligned[0]["validation_loss"]
+
+
+def test_a_context_serves_the_contrastive_loss(folders, tmp_path):
+    given = [*teacher_shards(folders), "--context", folders / "shards"]
+    curve = run_main(folders, tmp_path / "model", *given, initial="contextual", loss="contrastive")["curve"]
+    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+
+
 def test_a_context_without_the_setting_or_the_other_way_round_is_refused(folders, tmp_path):
     for more, initial in [(["--context", folders / "shards"], "aligned"), ([], "contextual")]:
         with pytest.raises(InputError, match="--context"):
