@@ -4,6 +4,7 @@ import math
 import re
 
 import pytest
+import yaml
 from workflow import REPOSITORY, changed
 
 import describe_config
@@ -66,6 +67,14 @@ def test_a_value_that_will_not_do_is_shown_with_its_key(path, value):
     with pytest.raises(InputError, match=rf"^{re.escape(path)}: {shown}.*, ") as raised:
         checked(path, value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "number"), [("3e-3", "0.003"), ("1e-10", "0.0000000001"), ("2E3", "2000")])
+def test_a_number_that_yaml_reads_as_text_is_named_in_digits(text, number):
+    assert yaml.safe_load(text) == text
+    with pytest.raises(InputError, match=rf"{text}.*, .* {re.escape(number)}$"):
+        checked("training.learning_rate", text)
+    assert yaml.safe_load(number) == float(text)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import copy
 import difflib
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
@@ -17,6 +18,8 @@ from lib.plan.family import TOKENS_ONLY
 from lib.plan.tasks import TYPES
 
 WILDCARD = re.compile(r"\{\s*\w+\s*(,[^}]*)?\}")  # as Snakemake reads it in a rule's params
+EXPONENT = r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,2}"
+PLAIN = {"dictionary": "a mapping", "list": "a list", "string": "text", "integer": "an integer", "number": "a number"}
 RESERVED_RUNS = ["sources", "README.md"]  # other names in results/
 RESERVED_TASKS = ["model_meta"]  # a file beside the results
 
@@ -336,7 +339,9 @@ def expected(error: ErrorDetails) -> str:
         return {"model_type": "a mapping", "invalid_key": "a key that is text"}[error["type"]]
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
     text = re.sub(r"^\w+ should have (.*?)( after validation, not \d+)?$", r"\1", text)
-    return {"dictionary": "a mapping", "list": "a list", "string": "text", "integer": "an integer"}.get(text, text)
+    if text == "number" and isinstance(error["input"], str) and re.fullmatch(EXPONENT, error["input"]):
+        return f"a number: {Decimal(error['input']):f}"  # YAML reads 3e-3 as text
+    return PLAIN.get(text, text)
 
 
 def hint(path: list[str | int], config: dict) -> str:
