@@ -58,7 +58,7 @@ def planned_jobs():
 
     Minutes and memory come from the functions of ``resources.smk``. Each job takes 0.1 minutes besides, each scored task
     0.01, and a transformer in bfloat16 0.4 of the time in float32. A stage and a shard's token sums have about 30,000
-    vectors of four bytes a number.
+    vectors of four bytes a number, the sums one more for six sentences, of a word.
     """
     from lib.precision import has_fast_bfloat16  # imports torch, which no other target needs
 
@@ -68,7 +68,7 @@ def planned_jobs():
         folder = on_disk(source_path(settings["source"]))
         dimensions = check_folder(folder) if os.path.exists(folder) else None
         shard_sizes[folder] = None if dimensions is None else family.shard_size * dimensions * 2 / 1e6
-        sums_sizes[folder] = None if dimensions is None else 0.12 * dimensions
+        sums_sizes[folder] = None if dimensions is None else (0.12 + 6.6e-7 * family.shard_size) * dimensions
         for shard in SHARDS:
             path = f"results/{config['run']}/{name}/{shard}"
             files = {f"{path}.npy": shard_sizes[folder], f"{path}.tokens.parquet": sums_sizes[folder]}

@@ -25,7 +25,7 @@ from lib.model_folder import check_unchanged
 from lib.precision import has_fast_bfloat16
 from lib.shards import read_sentences
 from lib.teacher import POOLINGS, Teacher
-from lib.token_sums import TokenSums, tokens_path
+from lib.token_sums import LEAST_COUNT, TokenSums, tokens_path
 
 SECONDS_BETWEEN_FLUSHES = 30
 
@@ -132,7 +132,7 @@ class HalfDone:
     def finish(self) -> None:
         """Close the file, all of whose rows are done, and write the token sums."""
         self.file.close()
-        self.sums.write(tokens_path(self.path))
+        self.sums.write(tokens_path(self.path), LEAST_COUNT)
         self.list.unlink(missing_ok=True)
         self.remove_sums(set())
 

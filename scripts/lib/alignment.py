@@ -58,20 +58,22 @@ def ridge_regression(squares: Tensor, products: Tensor) -> Tensor:
 
 
 def in_context(
-    vectors: Tensor, sums: Tensor, counts: Tensor, batches: Iterable[tuple[Batch, Tensor, Tensor]]
+    vectors: Tensor, sums: Tensor, counts: Tensor, pieces: Tensor, batches: Iterable[tuple[Batch, Tensor, Tensor]]
 ) -> tuple[Tensor, Tensor]:
     """Vectors by regression of the targets on the tokens' distilled vectors and their mean hidden states in sentences.
 
     A teacher's embedding is the mean of its hidden states, so a token's mean hidden state is what it adds to embeddings
     on average. A few occurrences suffice to know it, where learning from whole sentences takes many. Bommasani et al.
     2020 (ACL 2020.acl-main.431) pool static vectors from contextual ones in the same way. A token that occurs seldom
-    has mostly the state that its distilled vector lets expect. For the regression a sentence's own embedding, in place
-    of its tokens' states, is left out of their means; otherwise it would predict itself.
+    has mostly the state that its distilled vector lets expect. A word that the teacher's tokenizer splits adds the
+    states of all pieces, and its distilled vector as many times. For the regression a sentence's own embedding, in
+    place of its tokens' states, is left out of their means; otherwise it would predict itself.
 
     Args:
         vectors: distilled ones, ``[tokens, dimensions]`` float32.
         sums: of each token's hidden states, ``[tokens, teacher dimensions]`` float32.
-        counts: of its occurrences, ``[tokens]`` float32; 0 also of a student's token that the teacher does not have.
+        counts: of its occurrences, ``[tokens]`` float32; 0 also of a student's token of which nothing is known.
+        pieces: of how many of the teacher's tokens it is, ``[tokens]`` float32.
         batches: sentences, the teacher's embeddings of them, ``[sentences, teacher dimensions]``, and the targets,
             ``[sentences, target dimensions]``; float32.
 
@@ -83,15 +85,17 @@ def in_context(
         InputError: a number is not finite, or the targets have fewer dimensions than the vectors.
     """
     dimensions = vectors.shape[1]
-    centre = sums.sum(0) / counts.sum().clamp(min=1)
-    sums = sums - counts[:, None] * centre
-    means = sums / counts.clamp(min=1)[:, None]
+    states_counted = counts * pieces
+    centre = sums.sum(0) / states_counted.sum().clamp(min=1)
+    sums = sums - states_counted[:, None] * centre
+    means = sums / states_counted.clamp(min=1)[:, None]
     weighted = vectors * (counts / (counts + EXPECTED))[:, None]
-    expected = vectors @ ridge_regression(weighted.T @ vectors, weighted.T @ means).float()
+    expected = vectors @ ridge_regression(weighted.T @ vectors, weighted.T @ means).float() * pieces[:, None]
     others = (counts - 1).clamp(min=0) + EXPECTED
     of_others = (sums + EXPECTED * expected) / others[:, None]
-    own_share = (counts > 0) / others
-    features = torch.cat([vectors, of_others, own_share[:, None]], dim=1)
+    own_share = (counts > 0) * pieces / others
+    added = vectors * pieces[:, None]
+    features = torch.cat([added, of_others, own_share[:, None]], dim=1)
     squares = products = torch.zeros(())
     for batch, embeddings, targets in batches:
         mean = embedding_bag(batch.places, features[batch.tokens], batch.offsets, mode="mean", include_last_offset=True)
@@ -108,7 +112,7 @@ def in_context(
     _, directions = torch.linalg.eigh(regression.T @ squares @ regression)
     directions = directions.flip(1)[:, :dimensions]
     states = (sums + EXPECTED * expected) / (counts + EXPECTED)[:, None]
-    moved = torch.cat([vectors, states], dim=1) @ (regression @ directions).float()
+    moved = torch.cat([added, states], dim=1) @ (regression @ directions).float()
     return at_mean_length(moved, vectors), directions.T.float()
 
 

@@ -26,10 +26,10 @@ def read_context(folder: Path, sentences: Path, shards: int, student: StaticMode
     """
     for _ in each_shard(folder, sentences, shards):  # each is checked
         pass
-    sums, counts, share = read_token_sums(folder, shards, student.tokenizer.get_vocab())
+    sums, counts, pieces, share = read_token_sums(folder, shards, student.tokenizer.get_vocab())
     if share < LEAST_SHARE:
         raise InputError(
             f"training.initial: contextual: expected a student with the tokens of the teacher in {folder}, found one "
             f"that has {100 * share:.0f} % of those in the sentences; use aligned"
         )
-    return Context(sums, counts, RowsOnDisk([shard_path(folder, i, "npy") for i in range(shards)]))
+    return Context(sums, counts, pieces, RowsOnDisk([shard_path(folder, i, "npy") for i in range(shards)]))

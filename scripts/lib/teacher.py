@@ -14,7 +14,7 @@ from lib.job.command import InputError, first_line
 from lib.job.progress import say
 from lib.packed_linear import pack_linear_layers
 from lib.precision import has_fast_bfloat16
-from lib.token_sums import TokenSums
+from lib.token_sums import TokenSums, Words
 from lib.transformer import load_transformer, positions_of
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
@@ -35,6 +35,7 @@ class Tokens(NamedTuple):
     ids: np.ndarray  # int32
     special: np.ndarray  # whether the tokenizer added the token, bool
     offsets: np.ndarray  # where each sentence begins, and the end, int64
+    words: Words  # those that the tokenizer split, if their hidden states are to be summed up
 
 
 class Teacher:
@@ -123,7 +124,8 @@ class Teacher:
         offsets = np.cumsum([0, *map(len, encodings)])
         ids = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int32, offsets[-1])
         special = np.fromiter(chain.from_iterable(each.special_tokens_mask for each in encodings), bool, offsets[-1])
-        return Tokens(ids, special, offsets)
+        words = self.sums.find_words(ids, special, offsets) if self.sums else Words(np.zeros(len(ids), np.int32), [])
+        return Tokens(ids, special, offsets, words)
 
     def embed(self, sentences: list[str], done: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Embed sentences in batches of similar length, the longest first.
@@ -158,18 +160,20 @@ class Teacher:
                 yield empty, np.zeros((len(empty), self.hidden_size), np.float32)
             order = order[lengths[order] > 0]
             lengths = lengths[order]
+            words = self.sums.rows(tokens.words) if self.sums else np.zeros(len(tokens.ids), np.int64)
             # all at once, because each copy to a GPU waits until it is idle
             there = [
-                torch.from_numpy(values).to(self.device) for values in (*tokens[:2], tokens.offsets[order], lengths)
+                torch.from_numpy(values).to(self.device)
+                for values in (tokens.ids, tokens.special, words, tokens.offsets[order], lengths)
             ]
             first = 0
             while first < len(order):
                 last = self.batch_end(lengths, first)
                 failure = None
                 try:
-                    places = (values[first:last] for values in there[2:])
+                    places = (values[first:last] for values in there[3:])
                     even = lengths[first] == lengths[last - 1]
-                    pooled, *added = self.pooled(*there[:2], *places, int(lengths[first]), even)
+                    pooled, *added = self.pooled(*there[:3], *places, int(lengths[first]), even)
                 except RuntimeError as error:
                     if not (
                         isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in OUT_OF_MEMORY)
@@ -230,13 +234,14 @@ class Teacher:
 
     @torch.inference_mode()
     def pooled(
-        self, ids: Tensor, special: Tensor, starts: Tensor, lengths: Tensor, longest: int, even: bool
+        self, ids: Tensor, special: Tensor, words: Tensor, starts: Tensor, lengths: Tensor, longest: int, even: bool
     ) -> tuple[Tensor, ...]:
         """The embeddings of one batch, from the tokens between ``starts`` and ``starts + lengths``, and its tokens.
 
         Args:
             ids: tokens of many sentences, on the device as are all tensors.
             special: which of them the tokenizer added.
+            words: the row of each token's word in the sums.
             starts: where the batch's sentences begin, int64.
             lengths: their tokens, int64.
             longest: the largest of the lengths.
@@ -261,7 +266,7 @@ class Teacher:
         else:
             last = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
             pooled = hidden[torch.arange(len(lengths), device=self.device), last]
-        return pooled, padded.flatten(), weights.flatten(), ordinary.flatten(0, 1)
+        return pooled, padded.flatten(), words[places].flatten(), weights.flatten(), ordinary.flatten(0, 1)
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -59,11 +59,13 @@ class Context:
 
     sums: of its hidden states by token, ``[tokens, teacher dimensions]`` float32.
     counts: of the tokens, ``[tokens]`` float32.
+    pieces: of how many of the teacher's tokens each is, ``[tokens]`` float32.
     embeddings: of the sentences by this teacher, ``[sentences, teacher dimensions]``.
     """
 
     sums: np.ndarray
     counts: np.ndarray
+    pieces: np.ndarray
     embeddings: np.ndarray | Rows
 
 
@@ -170,16 +172,19 @@ def begin_in_context(
     in place of each of its tokens' states, which are not known any more.
     """
     embeddings = Data(data.tokens, data.offsets, context.embeddings, data.device)
-    sums, counts = torch.tensor(context.sums).to(data.device), torch.tensor(context.counts).to(data.device)
+    sums, counts, pieces = (
+        torch.tensor(values).to(data.device) for values in (context.sums, context.counts, context.pieces)
+    )
     for batch, own in embeddings.read(parts(validation)):
-        sums[batch.tokens] -= embedding_bag(batch.sentences, own, batch.starts, mode="sum")
+        own_sums = embedding_bag(batch.sentences, own, batch.starts, mode="sum")
+        sums[batch.tokens] -= own_sums * pieces[batch.tokens, None]
         counts[batch.tokens] -= batch.starts.diff(append=torch.tensor([len(batch.sentences)]).to(batch.starts))
     known = counts > 0
     triples = (
         (batch, own, wanted)
         for (batch, wanted), (_, own) in zip(data.read(parts(training)), embeddings.read(parts(training)), strict=True)
     )
-    return in_context(vectors, sums * known[:, None], counts * known, triples)
+    return in_context(vectors, sums * known[:, None], counts * known, pieces, triples)
 
 
 def parts(rows: np.ndarray) -> list[np.ndarray]:

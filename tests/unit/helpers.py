@@ -2,11 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
 import pyarrow
-from tokenizers import SentencePieceUnigramTokenizer
+from tokenizers import ByteLevelBPETokenizer, SentencePieceUnigramTokenizer
 from transformers import PreTrainedTokenizerFast
 
 import distill
@@ -44,7 +45,8 @@ def write_embeddings(sentences: Path, embeddings: np.ndarray) -> Path:
 
 def write_token_sums(embeddings: Path, tokens: list[str], counts: np.ndarray, sums: np.ndarray) -> None:
     """Write token sums beside a shard of embeddings, and their hash into its report, as ``embed.py`` does."""
-    columns = {"token": tokens, "count": counts, "sum": polars.Series(sums, dtype=polars.Array(polars.Float32, 32))}
+    sums_column = polars.Series(sums, dtype=polars.Array(polars.Float32, 32))
+    columns = {"token": tokens, "pieces": np.ones(len(tokens), np.int64), "count": counts, "sum": sums_column}
     polars.DataFrame(columns).write_parquet(tokens_path(embeddings))
     about = read_json(embeddings.with_suffix(".json"), [])
     write_json(embeddings.with_suffix(".json"), about | {"tokens_sha256": sha256(tokens_path(embeddings))})
@@ -65,20 +67,30 @@ def embed_shard(sentences: Path, teacher: Path, output: Path, *more: str) -> lis
     return [str(part) for part in command]
 
 
-def distilled(teacher: Path, folder: Path, dimensions: int = 16) -> Path:
-    """Distill the teacher into a static model folder."""
+def distilled(teacher: Path, folder: Path, dimensions: int = 16, words: Path | None = None) -> Path:
+    """Distill the teacher into a static model folder, with the words of a file if there is one."""
     checked = write_checked(folder.with_suffix(".checked.json"), teacher)
     command = ["--teacher", teacher, "--checked", checked, "--dimensions", dimensions, "--output", folder]
+    command += ["--vocabulary", words] if words else []
     distill.main([str(part) for part in command])
     return folder
 
 
 def make_unigram(folder: Path, teacher: Path, sentences: list[str]) -> Path:
     """The teacher with a Unigram tokenizer in place of its own."""
+    return with_tokenizer(folder, teacher, SentencePieceUnigramTokenizer(), sentences, 200, unk_token="[UNK]")
+
+
+def make_byte_level(folder: Path, teacher: Path, sentences: list[str]) -> Path:
+    """The teacher with a byte-level BPE tokenizer in place of its own."""
+    return with_tokenizer(folder, teacher, ByteLevelBPETokenizer(), sentences, 300)
+
+
+def with_tokenizer(folder: Path, teacher: Path, tokenizer: Any, sentences: list[str], size: int, **more: str) -> Path:
+    """The teacher with a tokenizer of the sentences in place of its own."""
     shutil.copytree(teacher, folder, ignore=shutil.ignore_patterns("vocab.txt", "tokenizer*"))
-    tokenizer = SentencePieceUnigramTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    tokenizer.train_from_iterator(sentences, vocab_size=200, special_tokens=special, unk_token="[UNK]")
+    tokenizer.train_from_iterator(sentences, vocab_size=size, special_tokens=special, **more)
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer, **names).save_pretrained(folder)
     return folder

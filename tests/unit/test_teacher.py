@@ -14,7 +14,7 @@ import numpy as np
 import polars
 import pytest
 import torch
-from helpers import distilled, embed_shard, write_embeddings, write_shard
+from helpers import distilled, embed_shard, make_byte_level, make_unigram, write_embeddings, write_shard
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -29,6 +29,7 @@ from lib.model_folder import check_folder, check_unchanged, teacher_hashes
 from lib.packed_linear import pack_linear_layers
 from lib.precision import has_fast_bfloat16
 from lib.shards import RowsOnDisk, read_embeddings, read_sentences
+from lib.static_model import load_static_model
 from lib.teacher import POOLINGS, TOKENS_PER_BATCH, Teacher
 from lib.token_sums import TokenSums, read_token_sums
 
@@ -238,12 +239,45 @@ def test_token_sums_are_those_of_the_hidden_states(teacher_folder, tmp_path, sen
             hidden = model(**ids).last_hidden_state[0].numpy()
         for token, state in list(zip(tokenizer.convert_ids_to_tokens(ids["input_ids"][0]), hidden, strict=True))[1:-1]:
             expected.setdefault(token, []).append(state)
-    sums, counts, share = read_token_sums(output.parent, 1, tokenizer.get_vocab())
+    sums, counts, pieces, share = read_token_sums(output.parent, 1, tokenizer.get_vocab())
     found = {token: row for token, row in tokenizer.get_vocab().items() if counts[row]}
-    assert found.keys() == expected.keys() and share == 1
+    assert found.keys() == expected.keys() and share == 1 and (pieces == 1).all()
     for token, row in found.items():
         assert counts[row] == len(expected[token])
         np.testing.assert_allclose(sums[row], np.sum(expected[token], axis=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["WordPiece", "Unigram", "BPE"])
+def test_states_of_split_words_are_summed_up_by_the_names_of_a_students_tokens(
+    teacher_folder, tmp_path, sentences, monkeypatch, kind
+):
+    """But of a word that occurs once; of each that a distilled model has got, and its name is the distilled one's."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    make = {"Unigram": make_unigram, "BPE": make_byte_level}.get(kind)
+    teacher = make(tmp_path / "teacher", teacher_folder, sentences) if make else teacher_folder
+    words = ["waveh", "fieldat", "boath", "nearse"]
+    texts = [f"{text[:-1]} {words[i % 3]}, then (the) {words[i % 2]}." for i, text in enumerate(sentences[:30])]
+    shard = write_shard(tmp_path / "sentences" / "00000.parquet", [*texts, "The nearse."])
+    output = tmp_path / "out" / "00000.npy"
+    embed.main(embed_shard(shard, teacher, output, "--max-length", "64"))
+    (tmp_path / "words.txt").write_text("\n".join(words))
+    student = load_static_model(distilled(teacher, tmp_path / "distilled", words=tmp_path / "words.txt"))
+    sums, counts, pieces, share = read_token_sums(output.parent, 1, student.tokenizer.get_vocab())
+    tokenizer, model = AutoTokenizer.from_pretrained(teacher), AutoModel.from_pretrained(teacher).eval()
+    assert share > 0.9
+    for word in words:
+        row = next(i for i, token in enumerate(student.tokens) if token.endswith(word))
+        expected, occurrences, length = np.zeros(32), 0, 1.0
+        for text in texts:
+            given = tokenizer(text, return_offsets_mapping=True, return_tensors="pt")
+            spans = given.pop("offset_mapping")[0].tolist()
+            with torch.inference_mode():
+                hidden = model(**given).last_hidden_state[0].numpy()
+            for match in re.finditer(f" {word}", text):
+                own = [i for i, (start, end) in enumerate(spans) if start < match.end() and end > match.start()]
+                expected, occurrences, length = expected + hidden[own].sum(0), occurrences + 1, len(own)
+        assert (counts[row], pieces[row]) == (occurrences, length) and (occurrences > 0) == (length > 1)
+        np.testing.assert_allclose(sums[row], expected, atol=1e-3)
 
 
 def test_damaged_token_sums_are_named_and_made_again(teacher_folder, tmp_path, sentences, capsys):
@@ -410,7 +444,8 @@ def test_a_teachers_config_that_is_a_list_is_named(teacher_folder, tmp_path):
 @pytest.fixture
 def shard(tmp_path, uneven):
     """A shard of 600 sentences, and the command that embeds it to ``out/00000.npy`` in some seconds."""
-    texts = [f"{text} {turn}" for turn in range(10) for text in uneven]
+    split = ["waves", "boats", "fields"]  # words of two tokens
+    texts = [f"{text} {split[turn % 3]} {turn}" for turn in range(10) for text in uneven]
     path = write_shard(tmp_path / "sentences" / "00000.parquet", texts)
 
     def command(output: str, teacher, *more: str) -> list[str]:
@@ -467,7 +502,7 @@ def test_embedding_that_is_killed_after_memory_did_not_suffice_goes_on_to_the_sa
     """Killed in each of its batches; embeddings hold the size of their batch, so that other batches are other bytes."""
     calls, kill_at = 0, None
 
-    def pooled(teacher, ids, special, starts, lengths, longest, even):
+    def pooled(teacher, ids, special, words, starts, lengths, longest, even):
         nonlocal calls
         calls += 1
         if calls == kill_at:
@@ -475,7 +510,7 @@ def test_embedding_that_is_killed_after_memory_did_not_suffice_goes_on_to_the_sa
         if len(starts) * longest > 1500:
             raise torch.OutOfMemoryError("out of memory")
         states = torch.full((len(starts), teacher.hidden_size), float(len(starts)))
-        return states, ids[starts], torch.ones(len(starts)), states
+        return states, ids[starts], words[starts], torch.ones(len(starts)), states
 
     monkeypatch.setattr(Teacher, "check", lambda *given: None)
     monkeypatch.setattr(Teacher, "pooled", pooled)

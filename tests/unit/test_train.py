@@ -370,7 +370,7 @@ def context(data):
     truth = np.random.default_rng(5).normal(size=(50, 12)).astype(np.float32)
     counts = np.bincount(tokens, minlength=50).astype(np.float32)
     embeddings = np.stack([truth[tokens[a:b]].mean(0) for a, b in itertools.pairwise(offsets)])
-    return training.Context(truth * counts[:, None], counts, embeddings), truth
+    return training.Context(truth * counts[:, None], counts, np.ones(50, np.float32), embeddings), truth
 
 
 def in_context_of(data, given, **changes):
@@ -384,32 +384,35 @@ def test_vectors_in_context_are_a_regression_on_distilled_vectors_and_mean_state
     (given, _), vectors = context(data), model.embedding.astype(float)
     wanted = targets.astype(float)
     given.sums[7] = given.counts[7] = 0  # a token that the teacher does not have
-    centre = given.sums.sum(0) / given.counts.sum()
-    sums = given.sums - given.counts[:, None] * centre
+    given.pieces[3:6] = [2, 3, 2]  # and words that it splits
+    centre = given.sums.sum(0) / (given.counts * given.pieces).sum()
+    sums = given.sums - (given.counts * given.pieces)[:, None] * centre
     share = (given.counts / (given.counts + EXPECTED))[:, None]
 
     def ridge(left, right, output):
         strength = RIDGE * (left * right).sum(0).mean()
         return np.linalg.solve(left.T @ right + strength * np.eye(left.shape[1]), left.T @ output)
 
-    expected = vectors @ ridge(vectors * share, vectors, sums / np.maximum(given.counts, 1)[:, None])
-    rows = []
+    means = sums / np.maximum(given.counts * given.pieces, 1)[:, None]
+    expected = (vectors @ ridge(vectors * share, vectors, means)) * given.pieces[:, None]
+    added, rows = vectors * given.pieces[:, None], []
     for start, end, own in zip(offsets[:-1], offsets[1:], given.embeddings, strict=True):
         of_others = [
-            (sums[t] + EXPECTED * expected[t] - (own - centre)) / (given.counts[t] - 1 + EXPECTED)
+            (sums[t] + EXPECTED * expected[t] - given.pieces[t] * (own - centre)) / (given.counts[t] - 1 + EXPECTED)
             if given.counts[t]
             else expected[t]
             for t in tokens[start:end]
         ]
-        rows.append(np.concatenate([vectors[tokens[start:end]].mean(0), np.mean(of_others, axis=0)]))
+        rows.append(np.concatenate([added[tokens[start:end]].mean(0), np.mean(of_others, axis=0)]))
     features = np.array(rows)
     regression = ridge(features, features, wanted / np.linalg.norm(wanted, axis=1, keepdims=True))
     states = (sums + EXPECTED * expected) / (given.counts + EXPECTED)[:, None]
-    predicted = np.concatenate([vectors, states], axis=1) @ regression
+    predicted = np.concatenate([added, states], axis=1) @ regression
     values, directions = np.linalg.eigh((features @ regression).T @ (features @ regression))
     largest = directions[:, np.argsort(-values)[:8]]
     batch = training.lay_out(tokens, offsets, np.arange(200))
-    tensors = [torch.from_numpy(each.astype(np.float32)) for each in (model.embedding, given.sums, given.counts)]
+    known = (model.embedding, given.sums, given.counts, given.pieces)
+    tensors = [torch.from_numpy(each.astype(np.float32)) for each in known]
     sides = [torch.from_numpy(each.astype(np.float32)) for each in (given.embeddings, targets)]
     found, rotation = in_context(*tensors, [(batch, *sides)])
     scale = np.linalg.norm(vectors, axis=1).mean() / np.linalg.norm(predicted @ largest, axis=1).mean()
@@ -432,18 +435,20 @@ def test_held_out_sentences_are_taken_out_of_their_context(data):
     tokens = np.where(tokens == 7, 8, tokens)
     tokens[offsets[held_out[0]]] = 7
     vectors, read = torch.from_numpy(model.embedding), training.Data(tokens, offsets, targets, "cpu")
+    pieces = np.where(np.arange(50) == 9, 2, 1).astype(np.float32)
 
     def summed(rows):
         sums, counts = np.zeros((50, 12), np.float32), np.zeros(50, np.float32)
         for row in rows:
-            np.add.at(sums, tokens[offsets[row] : offsets[row + 1]], targets[row].astype(np.float32))
-            np.add.at(counts, tokens[offsets[row] : offsets[row + 1]], 1)
-        return training.Context(sums, counts, targets)
+            of_row = tokens[offsets[row] : offsets[row + 1]]
+            np.add.at(sums, of_row, targets[row].astype(np.float32) * pieces[of_row, None])
+            np.add.at(counts, of_row, 1)
+        return training.Context(sums, counts, pieces, targets)
 
     every = summed(range(200))
     every.sums[7] += 9
     found, rotation = training.begin_in_context(vectors, every, read, rows, held_out)
-    others = [torch.from_numpy(each) for each in (summed(rows).sums, summed(rows).counts)]
+    others = [torch.from_numpy(each) for each in (summed(rows).sums, summed(rows).counts, pieces)]
     own = torch.from_numpy(targets[np.sort(rows)].astype(np.float32))
     expected, wanted = in_context(vectors, *others, [(lay_out(tokens, offsets, np.sort(rows)), own, own)])
     np.testing.assert_allclose(found @ rotation, expected @ wanted, atol=1e-3)
