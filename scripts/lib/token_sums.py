@@ -63,7 +63,6 @@ class TokenSums:
             offsets: where each sentence begins, and the end, int64.
         """
         inside = self.continues[ids] & ~special
-        inside[1:] &= ~special[:-1]
         inside[offsets[:-1][np.diff(offsets) > 0]] = False
         first = np.flatnonzero(~inside)
         lengths = np.diff(first, append=len(ids))

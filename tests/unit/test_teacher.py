@@ -17,7 +17,7 @@ import torch
 from helpers import distilled, embed_shard, make_byte_level, make_unigram, write_embeddings, write_shard
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import BPE, WordLevel, WordPiece
 from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel
 
 import check_teacher
@@ -280,6 +280,32 @@ def test_states_of_split_words_are_summed_up_by_the_names_of_a_students_tokens(
         np.testing.assert_allclose(sums[row], expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("model", "sentences", "expected"),
+    [
+        (WordPiece, "boat ##s boat|##s [CLS] ##s waves [UNK] ##s", ["boats"]),
+        (WordPiece, "wave ##s [SEP]|boat ##s ##h", ["boatsh"]),  # "waves" is a token
+        (WordPiece, f"boat{8 * ' ##s'} boat{7 * ' ##s'}", ["boat" + 7 * "s"]),
+        (BPE, "Ġboat|s , s Ġwave s é [SEP]|Ġh s </s> s", ["Ġwavesé", "Ġhs"]),
+        (BPE, "( s Ġ waves Ġboat , s", ["Ġwaves"]),
+    ],
+)
+def test_words_of_several_tokens_are_found_by_the_marks_of_tokens(model, sentences, expected):
+    """Sentences are separated by a bar; ``[SEP]`` is no added token, but one that the tokenizer adds to a sentence."""
+    names = "[UNK] [SEP] boat ##s ##h wave waves Ġboat Ġwave Ġ Ġh h s , ( é".split()
+    vocabulary = {name: number for number, name in enumerate(names)}
+    tokenizer = Tokenizer(WordPiece(vocabulary) if model is WordPiece else BPE(vocabulary, []))
+    tokenizer.add_special_tokens(["[CLS]", "</s>", "[UNK]"])
+    parts = [part.split() for part in sentences.split("|")]
+    tokens = [token for part in parts for token in part]
+    ids = np.array([tokenizer.token_to_id(token) for token in tokens], np.int32)
+    special = np.array([token == "[SEP]" for token in tokens])
+    words = TokenSums(tokenizer, 2, "cpu").find_words(ids, special, np.cumsum([0, *map(len, parts)]))
+    assert [name for name, _ in words.names] == expected
+    assert [int((words.places == i).sum()) for i in range(len(expected))] == [length for _, length in words.names]
+    assert (words.places >= 0).sum() == sum(length for _, length in words.names)
+
+
 def test_damaged_token_sums_are_named_and_made_again(teacher_folder, tmp_path, sentences, capsys):
     shard = write_shard(tmp_path / "sentences" / "00000.parquet", sentences[:50])
     command = embed_shard(shard, teacher_folder, tmp_path / "out" / "00000.npy", "--max-length", str(MAX_LENGTH))
@@ -445,7 +471,7 @@ def test_a_teachers_config_that_is_a_list_is_named(teacher_folder, tmp_path):
 def shard(tmp_path, uneven):
     """A shard of 600 sentences, and the command that embeds it to ``out/00000.npy`` in some seconds."""
     split = ["waves", "boats", "fields"]  # words of two tokens
-    texts = [f"{text} {split[turn % 3]} {turn}" for turn in range(10) for text in uneven]
+    texts = [f"{split[turn % 3]} {text} {turn}" for turn in range(10) for text in uneven]
     path = write_shard(tmp_path / "sentences" / "00000.parquet", texts)
 
     def command(output: str, teacher, *more: str) -> list[str]:
