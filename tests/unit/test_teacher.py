@@ -292,7 +292,24 @@ def test_states_of_split_words_are_summed_up_by_the_names_of_a_students_tokens(
 )
 def test_words_of_several_tokens_are_found_by_the_marks_of_tokens(model, sentences, expected):
     """Sentences are separated by a bar; ``[SEP]`` is no added token, but one that the tokenizer adds to a sentence."""
-    names = "[UNK] [SEP] boat ##s ##h wave waves Ġboat Ġwave Ġ Ġh h s , ( é".split()
+    names = [
+        "[UNK]",
+        "[SEP]",
+        "boat",
+        "##s",
+        "##h",
+        "wave",
+        "waves",
+        "Ġboat",
+        "Ġwave",
+        "Ġ",
+        "Ġh",
+        "h",
+        "s",
+        ",",
+        "(",
+        "é",
+    ]
     vocabulary = {name: number for number, name in enumerate(names)}
     tokenizer = Tokenizer(WordPiece(vocabulary) if model is WordPiece else BPE(vocabulary, []))
     tokenizer.add_special_tokens(["[CLS]", "</s>", "[UNK]"])
