@@ -257,12 +257,12 @@ def test_states_of_split_words_are_summed_up_by_the_names_of_a_students_tokens(
     teacher = make(tmp_path / "teacher", teacher_folder, sentences) if make else teacher_folder
     words = ["waveh", "fieldat", "boath", "nearse"]
     texts = [f"{text[:-1]} {words[i % 3]}, then (the) {words[i % 2]}." for i, text in enumerate(sentences[:30])]
-    shard = write_shard(tmp_path / "sentences" / "00000.parquet", [*texts, "The nearse."])
-    output = tmp_path / "out" / "00000.npy"
-    embed.main(embed_shard(shard, teacher, output, "--max-length", "64"))
+    for name, part in [("00000", texts[:15]), ("00001", [*texts[15:], "The nearse."])]:
+        shard = write_shard(tmp_path / "sentences" / f"{name}.parquet", part)
+        embed.main(embed_shard(shard, teacher, tmp_path / "out" / f"{name}.npy", "--max-length", "64"))
     (tmp_path / "words.txt").write_text("\n".join(words))
     student = load_static_model(distilled(teacher, tmp_path / "distilled", words=tmp_path / "words.txt"))
-    sums, counts, pieces, share = read_token_sums(output.parent, 1, student.tokenizer.get_vocab())
+    sums, counts, pieces, share = read_token_sums(tmp_path / "out", 2, student.tokenizer.get_vocab())
     tokenizer, model = AutoTokenizer.from_pretrained(teacher), AutoModel.from_pretrained(teacher).eval()
     assert share > 0.9
     for word in words:
@@ -287,7 +287,7 @@ def test_states_of_split_words_are_summed_up_by_the_names_of_a_students_tokens(
         (WordPiece, "wave ##s [SEP]|boat ##s ##h", ["boatsh"]),  # "waves" is a token
         (WordPiece, f"boat{8 * ' ##s'} boat{7 * ' ##s'}", ["boat" + 7 * "s"]),
         (BPE, "Ġboat|s , s Ġwave s é [SEP]|Ġh s </s> s", ["Ġwavesé", "Ġhs"]),
-        (BPE, "( s Ġ waves Ġboat , s", ["Ġwaves"]),
+        (BPE, "( s Ġ waves Ġboat , s Ġboat « s", ["Ġwaves", "Ġboat«s"]),
     ],
 )
 def test_words_of_several_tokens_are_found_by_the_marks_of_tokens(model, sentences, expected):
@@ -308,6 +308,7 @@ def test_words_of_several_tokens_are_found_by_the_marks_of_tokens(model, sentenc
         "s",
         ",",
         "(",
+        "«",
         "é",
     ]
     vocabulary = {name: number for number, name in enumerate(names)}
@@ -487,8 +488,10 @@ def test_a_teachers_config_that_is_a_list_is_named(teacher_folder, tmp_path):
 @pytest.fixture
 def shard(tmp_path, uneven):
     """A shard of 600 sentences, and the command that embeds it to ``out/00000.npy`` in some seconds."""
-    split = ["waves", "boats", "fields"]  # words of two tokens
-    texts = [f"{split[turn % 3]} {text} {turn}" for turn in range(10) for text in uneven]
+    split = ["waves", "boats", "fields"]  # words of two tokens, another one in longer sentences, which are done first
+    texts = [
+        f"{split[min(len(text) // 50, 2)]} {text} {turn}" for turn in range(10) for text in sorted(uneven, key=len)
+    ]
     path = write_shard(tmp_path / "sentences" / "00000.parquet", texts)
 
     def command(output: str, teacher, *more: str) -> list[str]:
