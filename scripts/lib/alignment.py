@@ -66,8 +66,8 @@ def in_context(
     on average. A few occurrences suffice to know it, where learning from whole sentences takes many. Bommasani et al.
     2020 (ACL 2020.acl-main.431) pool static vectors from contextual ones in the same way. A token that occurs seldom
     has mostly the state that its distilled vector lets expect. A word that the teacher's tokenizer splits adds the
-    states of all pieces, and its distilled vector as many times. For the regression a sentence's own embedding, in
-    place of its tokens' states, is left out of their means; otherwise it would predict itself.
+    states of all pieces. For the regression a sentence's own embedding, in place of its tokens' states, is left out of
+    their means; otherwise it would predict itself.
 
     Args:
         vectors: distilled ones, ``[tokens, dimensions]`` float32.
@@ -94,8 +94,7 @@ def in_context(
     others = (counts - 1).clamp(min=0) + EXPECTED
     of_others = (sums + EXPECTED * expected) / others[:, None]
     own_share = (counts > 0) * pieces / others
-    added = vectors * pieces[:, None]
-    features = torch.cat([added, of_others, own_share[:, None]], dim=1)
+    features = torch.cat([vectors, of_others, own_share[:, None]], dim=1)
     squares = products = torch.zeros(())
     for batch, embeddings, targets in batches:
         mean = embedding_bag(batch.places, features[batch.tokens], batch.offsets, mode="mean", include_last_offset=True)
@@ -112,7 +111,7 @@ def in_context(
     _, directions = torch.linalg.eigh(regression.T @ squares @ regression)
     directions = directions.flip(1)[:, :dimensions]
     states = (sums + EXPECTED * expected) / (counts + EXPECTED)[:, None]
-    moved = torch.cat([added, states], dim=1) @ (regression @ directions).float()
+    moved = torch.cat([vectors, states], dim=1) @ (regression @ directions).float()
     return at_mean_length(moved, vectors), directions.T.float()
 
 

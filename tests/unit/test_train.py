@@ -395,7 +395,7 @@ def test_vectors_in_context_are_a_regression_on_distilled_vectors_and_mean_state
 
     means = sums / np.maximum(given.counts * given.pieces, 1)[:, None]
     expected = (vectors @ ridge(vectors * share, vectors, means)) * given.pieces[:, None]
-    added, rows = vectors * given.pieces[:, None], []
+    rows = []
     for start, end, own in zip(offsets[:-1], offsets[1:], given.embeddings, strict=True):
         of_others = [
             (sums[t] + EXPECTED * expected[t] - given.pieces[t] * (own - centre)) / (given.counts[t] - 1 + EXPECTED)
@@ -403,11 +403,11 @@ def test_vectors_in_context_are_a_regression_on_distilled_vectors_and_mean_state
             else expected[t]
             for t in tokens[start:end]
         ]
-        rows.append(np.concatenate([added[tokens[start:end]].mean(0), np.mean(of_others, axis=0)]))
+        rows.append(np.concatenate([vectors[tokens[start:end]].mean(0), np.mean(of_others, axis=0)]))
     features = np.array(rows)
     regression = ridge(features, features, wanted / np.linalg.norm(wanted, axis=1, keepdims=True))
     states = (sums + EXPECTED * expected) / (given.counts + EXPECTED)[:, None]
-    predicted = np.concatenate([added, states], axis=1) @ regression
+    predicted = np.concatenate([vectors, states], axis=1) @ regression
     values, directions = np.linalg.eigh((features @ regression).T @ (features @ regression))
     largest = directions[:, np.argsort(-values)[:8]]
     batch = training.lay_out(tokens, offsets, np.arange(200))

@@ -172,7 +172,7 @@ class TrainedModel(Keys):
     sentences: Annotated[int, Field(ge=20, le=10**10)]
     """Number of sentences to train on, from the beginning of the sample."""
     vocabulary: Literal["teacher"] | Annotated[int, Field(ge=1, le=10_000_000)] = "teacher"
-    """`teacher`, or the number of frequent corpus words to add to the teacher's tokens."""
+    """`teacher`, or how many of the most frequent corpus words are tokens too, besides the teacher's tokens."""
     born_again: Annotated[int, Field(ge=0, le=20)] = 0
     """Number of generations, in each of which a fresh student learns the embeddings of the previous one."""
     tokenlearn: bool = False
