@@ -35,7 +35,7 @@ class Tokens(NamedTuple):
     ids: np.ndarray  # int32
     special: np.ndarray  # whether the tokenizer added the token, bool
     offsets: np.ndarray  # where each sentence begins, and the end, int64
-    words: Words  # those that the tokenizer split, if their hidden states are to be summed up
+    words: Words | None  # those that the tokenizer split, if hidden states are to be summed up
 
 
 class Teacher:
@@ -124,7 +124,7 @@ class Teacher:
         offsets = np.cumsum([0, *map(len, encodings)])
         ids = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int32, offsets[-1])
         special = np.fromiter(chain.from_iterable(each.special_tokens_mask for each in encodings), bool, offsets[-1])
-        words = self.sums.find_words(ids, special, offsets) if self.sums else Words(np.zeros(len(ids), np.int32), [])
+        words = self.sums.find_words(ids, special, offsets) if self.sums else None
         return Tokens(ids, special, offsets, words)
 
     def embed(self, sentences: list[str], done: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -160,7 +160,7 @@ class Teacher:
                 yield empty, np.zeros((len(empty), self.hidden_size), np.float32)
             order = order[lengths[order] > 0]
             lengths = lengths[order]
-            words = self.sums.rows(tokens.words) if self.sums else np.zeros(len(tokens.ids), np.int64)
+            words = self.sums.rows(tokens.words) if self.sums and tokens.words else np.zeros(len(tokens.ids), np.int64)
             # all at once, because each copy to a GPU waits until it is idle
             there = [
                 torch.from_numpy(values).to(self.device)
