@@ -200,6 +200,9 @@ def test_a_difference_from_the_teachers_own_pipeline_is_noted(teacher_folder, tm
 
 def test_a_teacher_whose_pipeline_reads_other_text_is_refused(teacher_folder, tmp_path):
     folder = write_pipeline(tmp_path / "upper", teacher_folder, "Bert", "mean")
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"] *= 10  # so that the vectors of other tokens are clearly others
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     AutoTokenizer.from_pretrained(folder, do_lower_case=False).save_pretrained(folder)
     settings = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
     assert check(folder, "mean") == []
